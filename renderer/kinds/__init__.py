@@ -1,0 +1,1 @@
+"""The built-in kinds: one module or package each, with a `render(spec, config, out)`."""

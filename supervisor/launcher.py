@@ -1,0 +1,8 @@
+"""t."""
+
+
+def main() -> None:
+    """M."""
+    import supervisor
+
+    print(supervisor.__file__)
