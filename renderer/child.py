@@ -1,0 +1,203 @@
+"""A child: reads one job, draws, writes to the output it was handed, answers, waits for the next.
+
+It trusts the supervisor and nothing else. Everything a job does to it ends with it: the supervisor lets it go on to
+another job only after a kind that is declared reusable and an answer that says `ok` or `invalid`.
+
+Messages (renderer.wire). To the child: `job`, with the descriptor of the output beside it. From it: `ready` once,
+`progress` at most ten times a second, `done`. A child whose socket is closed by the supervisor ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import faulthandler
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import orjson
+import setproctitle
+from pydantic import ValidationError
+
+from renderer import sandbox, wire
+from renderer.errors import InvalidSpec, LimitExceeded
+from renderer.outcome import Outcome
+from renderer.output import Output
+from renderer.registry import Kind
+
+_PROGRESS_INTERVAL = 0.1  # seconds between progress messages: a person watches, nothing counts them
+_MAX_MESSAGE = 2000  # characters of an error message that are worth keeping
+
+
+def main(number: int, birth: sandbox.Birth, kinds: Mapping[str, Kind]) -> NoReturn:
+    """Be a child, from the fork to the end. Never returns, never raises."""
+    status = 1
+    try:
+        setproctitle.setproctitle(f"jobsupervisor: child {number} [starting]")
+        layers = sandbox.enter(birth)
+        # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
+        faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
+        with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
+            wire.send(sock, {"type": "ready", "layers": layers})
+            Child(number, sock, kinds).serve()
+        status = 0
+    except sandbox.LayerMissing as missing:
+        _refuse("layer_missing", str(missing))
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the fork server's frames
+        os.write(2, traceback.format_exc().encode())
+    os._exit(status)
+
+
+def _refuse(kind: str, reason: str) -> None:
+    """Tell the supervisor why this child does not come up. The socket stands in its place or nothing can be said."""
+    with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
+        wire.send(sock, {"type": kind, "reason": reason})
+
+
+class Child:
+    """The loop of one child."""
+
+    def __init__(self, number: int, sock: socket.socket, kinds: Mapping[str, Kind]) -> None:
+        self._number = number
+        self._sock = sock
+        self._kinds = kinds
+        self._last_progress = 0.0
+
+    def serve(self) -> None:
+        """Work until the supervisor closes the socket."""
+        self._title("idle")
+        while (received := wire.receive_body(self._sock, wire.MAX_JOB_FRAME)) is not None:
+            body, descriptors = received
+            job, spec, config = wire.decode_job(body)
+            self._title(f"{job['kind']} {job['id']}")
+            try:
+                answer = self._attempt(job, spec, config, descriptors[0])
+            finally:
+                wire.close_all(descriptors)
+            wire.send(self._sock, answer)
+            self._title("idle")
+
+    def _title(self, state: str) -> None:
+        setproctitle.setproctitle(f"jobsupervisor: child {self._number} [{state}]")
+
+    def _attempt(self, job: dict[str, Any], spec: bytes, config: bytes, output: int) -> dict[str, Any]:
+        """Render one job; return the answer."""
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        answer: dict[str, Any] = {"type": "done", "id": job["id"], "attempt": job["attempt"]}
+        try:
+            answer |= self._render(job, _parse(spec, "spec"), _parse(config, "config"), output)
+        except BaseException as error:  # noqa: BLE001 - panics of Rust libraries and sys.exit() are BaseException
+            outcome, message = explain(error)
+            answer |= {"outcome": outcome, "error": _printable(message)}
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        answer["cpu_seconds"] = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+        # ru_maxrss is the peak of the whole life of the process (getrusage(2)): it is this job's only if it rose.
+        answer["peak_memory_bytes"] = after.ru_maxrss * 1024 if after.ru_maxrss > before.ru_maxrss else None
+        return answer
+
+    def _render(self, job: dict[str, Any], spec: Any, config: Any, output: int) -> dict[str, Any]:
+        kind = self._kinds[job["kind"]]
+        limits = job["limits"]
+        sandbox.JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
+        if kind.declared.spec is not None:
+            spec = kind.declared.spec.model_validate(spec)
+        if kind.declared.config is not None:
+            try:
+                config = kind.declared.config.model_validate(config)
+            except ValidationError as error:
+                message, field = _first_problem(error, "config")
+                raise InvalidSpec(message, field=field) from None
+        out = Output(output, lambda fraction: self._report(job, fraction))
+        kind.render(spec, config, out)
+        out.flush()
+        return {"outcome": Outcome.OK, "content_type": _printable(str(out.content_type))}
+
+    def _report(self, job: dict[str, Any], fraction: float) -> None:
+        now = time.monotonic()
+        if now - self._last_progress >= _PROGRESS_INTERVAL:
+            self._last_progress = now
+            wire.send(
+                self._sock,
+                {"type": "progress", "id": job["id"], "attempt": job["attempt"], "progress": fraction},
+            )
+
+
+def _parse(text: bytes, field: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSpec(f"cannot be parsed: {error}", field=field) from None
+
+
+def _printable(text: str) -> str:
+    """Cut a text to what is worth keeping, without the lone surrogates that no encoding takes."""
+    return text[:_MAX_MESSAGE].encode(errors="replace").decode()
+
+
+def explain(error: BaseException) -> tuple[Outcome, str]:
+    """Say which outcome an exception of a renderer is, with a message for people."""
+    if isinstance(error, ValidationError):
+        message, field = _first_problem(error, "")
+        return Outcome.INVALID, f"{field}: {message}" if field else message
+    # By name as well, so that a plug-in need not import anything of ours.
+    if isinstance(error, InvalidSpec) or any(base.__name__ == "InvalidSpec" for base in type(error).__mro__):
+        return Outcome.INVALID, str(error)
+    for cause in _chain(error):
+        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM:
+            return Outcome.MEMORY, f"out of memory under the job's limit{_where(error)}"
+    if isinstance(error, LimitExceeded):
+        return Outcome.LIMIT, str(error)
+    if isinstance(error, OSError):
+        return _explain_os_error(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return Outcome.LIMIT, f"too many threads or processes{_where(error)}"
+    if isinstance(error, SystemExit):
+        return Outcome.RENDER_ERROR, f"the renderer called sys.exit({error.code!r}){_where(error)}"
+    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {error}{_where(error)}"
+
+
+def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
+    text = f"{error.strerror or error}{_where(error)}"
+    if error.errno == errno.EFBIG:
+        return Outcome.LIMIT, f"a file grew over the limit of the output: {text}"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return Outcome.LIMIT, f"too many open files: {text}"
+    if error.errno == errno.EAGAIN:
+        return Outcome.LIMIT, f"too many processes: {text}"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
+    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {error}{_where(error)}"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception with what caused it, and what was being handled when it was raised."""
+    found: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in found:
+        found.append(current)
+        current = current.__cause__ or current.__context__
+    return found
+
+
+def _where(error: BaseException) -> str:
+    """Return the place in the renderer's code that raised, as a suffix."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    return f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})"  # noqa: PTH119 - a name, no file
+
+
+def _first_problem(error: ValidationError, prefix: str) -> tuple[str, str]:
+    """Return message and field path of a validation error's first problem, and how many more there are."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    first = problems[0]
+    field = prefix
+    for part in first["loc"]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return first["msg"].removeprefix("Value error, ") + more, field

@@ -1,0 +1,164 @@
+"""The fork server: the process that children are forked from.
+
+Theory of operation. The supervisor starts it with exec before it opens any database connection, so that it never held a
+descriptor, an address or a secret of the database, not even in memory that was once in use. It imports every renderer
+once, then freezes the heap and forks; it never renders, since several libraries hang in a child forked after a render,
+and it never starts a thread.
+
+It holds one socket. The supervisor sends `start` once (plug-ins, limits, import path), and gets `booted`. Then, each
+time it wants a child, `spawn` with the child's end of the job socket and of the log pipe; the answer is `spawned` with
+a pidfd, made before the child could have been reaped, so that a kill can never hit another process. When a child ends,
+`exited` follows with its status and what it used.
+
+When the supervisor dies the socket closes and the kernel sends SIGKILL (PR_SET_PDEATHSIG); when the fork server dies,
+the same happens to its children. What a child forked and left behind becomes the fork server's own (it is a subreaper,
+prctl(2)) and is killed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import setproctitle
+
+from renderer import child, limits, plugins, sandbox, syscalls, wire
+from renderer.registry import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Forked:
+    """A child that runs: its number, its process, and the pidfd that becomes readable when it ends."""
+
+    number: int
+    pid: int
+    pidfd: int
+
+
+def main() -> None:
+    """Be the fork server: `python -m renderer.forkserver SOCKET PARENT`."""
+    control, parent = int(sys.argv[1]), int(sys.argv[2])
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    setproctitle.setproctitle("jobsupervisor: fork server")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the supervisor, which drains
+    with socket.socket(fileno=control) as sock:
+        sock.set_inheritable(False)
+        received = wire.receive(sock, wire.MAX_JOB_FRAME)
+        if received is None:
+            return
+        start, _ = received
+        sys.path[:] = [*sys.path, *(entry for entry in start["path"] if entry not in sys.path)]
+        limits.configure(limits.SpecLimits(**start["spec_limits"]))
+        kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"])
+        wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed})
+        # Objects that the collector never visits again are pages that children never have to copy.
+        gc.collect()
+        gc.freeze()
+        ForkServer(sock, sandbox.SandboxMode(start["sandbox"]), kinds).serve()
+
+
+class ForkServer:
+    """The loop: one socket, and a pidfd per child."""
+
+    def __init__(self, sock: socket.socket, mode: sandbox.SandboxMode, kinds: Mapping[str, Kind]) -> None:
+        self._sock = sock
+        self._mode = mode
+        self._kinds = kinds
+        self._children: dict[int, _Forked] = {}  # by pidfd
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def serve(self) -> None:
+        """Fork on request, report what ends, until the supervisor closes the socket; then end all children."""
+        try:
+            while True:
+                for descriptor, _ in self._poll.poll():
+                    if descriptor != self._sock.fileno():
+                        self._reap(self._children[descriptor])
+                    elif not self._handle_request():
+                        return
+        except ConnectionError:
+            return  # the supervisor is gone: there is nobody to report to
+        finally:
+            for forked in list(self._children.values()):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+                self._end(forked)
+
+    def _handle_request(self) -> bool:
+        try:
+            received = wire.receive(self._sock, wire.MAX_JOB_FRAME)
+        except (wire.WireError, ConnectionError):
+            return False  # the supervisor died in mid-frame
+        if received is None:
+            return False
+        request, descriptors = received
+        try:
+            forked = self._fork(request["child"], *descriptors)
+        finally:
+            wire.close_all(descriptors)
+        self._children[forked.pidfd] = forked
+        self._poll.register(forked.pidfd, select.POLLIN)
+        wire.send(self._sock, {"type": "spawned", "child": forked.number, "pid": forked.pid}, [forked.pidfd])
+        return True
+
+    def _fork(self, number: int, job_socket: int, log_pipe: int) -> _Forked:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            child.main(number, sandbox.Birth(parent, job_socket, log_pipe, self._mode), self._kinds)
+        return _Forked(number, pid, os.pidfd_open(pid))
+
+    def _reap(self, forked: _Forked) -> None:
+        status, usage = self._end(forked)
+        self._poll.unregister(forked.pidfd)
+        del self._children[forked.pidfd]
+        os.close(forked.pidfd)
+        wire.send(
+            self._sock,
+            {
+                "type": "exited",
+                "child": forked.number,
+                "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+                "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+                "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                "peak_memory_bytes": usage.ru_maxrss * 1024,
+            },
+        )
+
+    def _end(self, forked: _Forked) -> tuple[int, Any]:
+        """Kill what is left of a child's group, then reap it.
+
+        In this order: a process that is not reaped keeps its number, so the group's number cannot be another's.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(forked.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(forked.pid, 0)
+        self._kill_strays()
+        return status, usage
+
+    def _kill_strays(self) -> None:
+        """Kill processes that left their child's group (setsid) and came to us when the child ended."""
+        known = {forked.pid for forked in self._children.values()}
+        listed = Path(f"/proc/self/task/{os.getpid()}/children")
+        while strays := {int(pid) for pid in listed.read_text(encoding="ascii").split()} - known:
+            for pid in strays:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    main()

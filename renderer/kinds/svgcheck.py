@@ -1,0 +1,157 @@
+"""Checks of an SVG document before the renderer sees it: its syntax, what it refers to, and how far it expands.
+
+resvg is a careful parser, but it looks into files that an image names, and a document of a kilobyte can expand to
+billions of elements. So expat, from the standard library, reads the document first and refuses all that is not a
+picture by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+
+from renderer.errors import InvalidSpec
+from renderer.kinds.dataurl import image_size, parse_data_url
+from renderer.kinds.svgexpand import Node, check_expansion
+from renderer.limits import current
+
+FIELD = "svg"
+MAX_DEPTH = 200
+MAX_NESTED_DOCUMENTS = 3
+
+_URL = re.compile(r"url\(\s*[\"']?\s*([^\"')\s]*)", re.IGNORECASE)
+_IMPORT = re.compile(r"@import", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# Where an address is a hyperlink for a reader to follow: nothing is loaded.
+_LINKS = frozenset({"a"})
+_SVG_TYPES = frozenset({"image/svg+xml", "text/plain"})
+
+
+def check_svg(text: str) -> None:
+    """Raise InvalidSpec, naming the field `svg`, for a document that must not be rendered."""
+    _Document(nesting=0).read(text)
+
+
+def _invalid(reason: str) -> InvalidSpec:
+    return InvalidSpec(reason, field=FIELD)
+
+
+@dataclass
+class _Document:
+    """One pass over one document; a document within a data URL gets a pass of its own."""
+
+    nesting: int
+    open_nodes: list[Node] = field(default_factory=list)
+    root: Node | None = None
+    style: list[str] = field(default_factory=list)
+    image_pixels: int = 0
+
+    def read(self, text: str) -> None:
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.EntityDeclHandler = self._entity
+        parser.ProcessingInstructionHandler = self._instruction
+        try:
+            parser.Parse(text, True)  # noqa: FBT003 - expat's own signature
+        except expat.ExpatError as error:
+            raise _invalid(f"not well-formed XML: {error}") from None
+        except UnicodeEncodeError:
+            raise _invalid("holds a character that no encoding can carry (a lone surrogate)") from None
+        css = "".join(self.style)
+        self._check_css(css)
+        if self.root is None or self.root.name != "svg":
+            raise _invalid("the root of the document is not <svg>")
+        try:
+            check_expansion(self.root, markers_in_css="marker" in css)
+        except ValueError as error:
+            raise _invalid(str(error)) from None
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self.open_nodes) >= MAX_DEPTH:
+            raise _invalid(f"elements are nested more than {MAX_DEPTH} deep")
+        local = name.rpartition(":")[2]
+        node = Node(local, attributes)
+        if self.open_nodes:
+            self.open_nodes[-1].children.append(node)
+        else:
+            self.root = node
+        self.open_nodes.append(node)
+        for attribute, value in attributes.items():
+            self._check_attribute(local, attribute.rpartition(":")[2], value)
+
+    def _end(self, _name: str) -> None:
+        self.open_nodes.pop()
+
+    def _text(self, text: str) -> None:
+        if self.open_nodes and self.open_nodes[-1].name == "style":
+            self.style.append(text)
+
+    def _doctype(self, _name: str, _system: str | None, _public: str | None, internal: Any) -> None:
+        if internal:
+            raise _invalid("a DOCTYPE with declarations of its own is not allowed: remove it")
+
+    def _entity(self, name: str, *_details: Any) -> None:
+        raise _invalid(f"entities are not allowed: write out &{name};")
+
+    def _instruction(self, target: str, _data: str) -> None:
+        if target.lower() == "xml-stylesheet":
+            raise _invalid("an external style sheet is not allowed: put it into <style>")
+
+    def _check_attribute(self, element: str, attribute: str, value: str) -> None:
+        if attribute in {"href", "src"} and element not in _LINKS:
+            self._check_address(element, value.strip())
+        elif "url(" in value.lower() or "@import" in value.lower():
+            self._check_css(value)
+
+    def _check_css(self, css: str) -> None:
+        css = _COMMENT.sub(" ", css)
+        if _IMPORT.search(css):
+            raise _invalid("@import is not allowed: put the style sheet into <style>")
+        for address in _URL.findall(css):
+            if not address.startswith("#") and not address.lower().startswith("data:"):
+                raise _external(address)
+
+    def _check_address(self, element: str, address: str) -> None:
+        if address.startswith("#") or not address:
+            return
+        if not address.lower().startswith("data:"):
+            raise _external(address)
+        if element in {"image", "feImage"}:
+            self._check_picture(address)
+
+    def _check_picture(self, address: str) -> None:
+        """Hold a picture in a data URL to the limit on pixels before anything decodes it."""
+        try:
+            found = parse_data_url(address)
+        except ValueError as error:
+            raise _invalid(str(error)) from None
+        size = image_size(found.data)
+        if size is None:
+            self._check_nested(found.media_type, found.data)
+            return
+        self.image_pixels += size[0] * size[1]
+        if self.image_pixels > current().frame_pixels:
+            limit = f"{current().frame_pixels:,}"
+            raise _invalid(f"its pictures claim {self.image_pixels:,} pixels in their headers; at most {limit} fit")
+
+    def _check_nested(self, media_type: str, data: bytes) -> None:
+        if media_type not in _SVG_TYPES:
+            raise _invalid(f"a picture of type {media_type} is not a PNG, JPEG, GIF, WebP or SVG")
+        if self.nesting >= MAX_NESTED_DOCUMENTS:
+            raise _invalid(f"SVG within SVG within SVG, more than {MAX_NESTED_DOCUMENTS} deep")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise _invalid("an SVG within a data URL is UTF-8, not compressed") from None
+        _Document(self.nesting + 1).read(text)
+
+
+def _external(address: str) -> InvalidSpec:
+    shown = address if len(address) <= 60 else address[:60] + "…"  # noqa: PLR2004
+    return _invalid(f"refers to {shown!r}: only #id and data: are allowed, nothing is fetched")

@@ -1,0 +1,158 @@
+"""The format of the pipes: a frame is a length (4 bytes, big-endian) and so many bytes of JSON.
+
+The same frames run between the supervisor and its fork server and between the supervisor and each child, over stream
+sockets. Descriptors travel beside the first byte of a frame (SCM_RIGHTS, unix(7)).
+
+Neither end trusts the other's length: each reads frames up to its own limit, and a longer one is an error before a byte
+of it is stored.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+HEADER = struct.Struct(">I")
+MAX_JOB_FRAME = 128 * 1024 * 1024
+"""A job: the largest spec that the queue takes, as JSON text, with room."""
+MAX_REPLY_FRAME = 256 * 1024
+"""What a child may say at once. Its artifact does not come this way."""
+MAX_BOOT_FRAME = 16 * 1024 * 1024
+"""The fork server's report, with the JSON Schema of each kind."""
+MAX_DESCRIPTORS = 4
+
+
+class WireError(Exception):
+    """The other end broke the format: a frame too long, bytes that are no JSON object, an end in mid-frame."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Return the frame of a message."""
+    body = orjson.dumps(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode(body: bytes | bytearray | memoryview) -> dict[str, Any]:
+    """Return the message of a frame's body. Raises WireError unless it is a JSON object."""
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise WireError(f"a frame must be JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise WireError(f"a frame must be a JSON object, got {type(message).__name__}")
+    return message
+
+
+def encode_job(head: dict[str, Any], spec: str, config: str) -> bytes:
+    """Return the frame of a job: three lines, head, spec and config.
+
+    The spec stays the text that the database gave: it is parsed once, in the child, and one that cannot be parsed there
+    (nested too deep) spoils neither the frame nor the supervisor. JSON text has no line break outside of its layout,
+    and the database writes none.
+    """
+    body = b"\n".join((orjson.dumps(head), spec.encode(), config.encode()))
+    return HEADER.pack(len(body)) + body
+
+
+def decode_job(body: bytes) -> tuple[dict[str, Any], bytes, bytes]:
+    """Return head, spec and config of a job's frame, the latter two as JSON text. Raises WireError."""
+    parts = body.split(b"\n")
+    if len(parts) != 3:  # noqa: PLR2004 - as `encode_job` joins them
+        raise WireError(f"a job must be 3 lines, got {len(parts)}")
+    return decode(parts[0]), parts[1], parts[2]
+
+
+def send(sock: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    """Send one frame on a blocking socket, with descriptors beside its first byte."""
+    frame = memoryview(encode(message))
+    sock.sendall(frame[send_start(sock, frame, descriptors) :])
+
+
+def send_start(sock: socket.socket, frame: memoryview, descriptors: Sequence[int]) -> int:
+    """Send the start of a frame, with descriptors beside its first byte; return how many bytes went."""
+    return socket.send_fds(sock, [frame], list(descriptors)) if descriptors else sock.send(frame)
+
+
+def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]] | None:
+    """Read one message from a blocking socket; None when the other end closed it between frames.
+
+    Raises WireError. The descriptors belong to the caller.
+    """
+    received = receive_body(sock, limit)
+    return None if received is None else (decode(received[0]), received[1])
+
+
+def receive_body(sock: socket.socket, limit: int) -> tuple[bytes, list[int]] | None:
+    """Read one frame's body, as `receive` does, without decoding it."""
+    header, descriptors = _receive_start(sock)
+    if not header:
+        return None
+    header += _receive_exactly(sock, HEADER.size - len(header))
+    (length,) = HEADER.unpack(header)
+    if length > limit:
+        raise WireError(f"a frame must be at most {limit} bytes, got {length}")
+    return _receive_exactly(sock, length), descriptors
+
+
+def _receive_start(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """Read the first bytes of a header and the descriptors that came beside them."""
+    data, ancillary, _, _ = sock.recvmsg(
+        HEADER.size, socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
+    return data, descriptors.tolist()
+
+
+def _receive_exactly(sock: socket.socket, count: int) -> bytes:
+    """Read so many bytes. Raises WireError when the other end closes before."""
+    buffer = bytearray(count)
+    view = memoryview(buffer)
+    done = 0
+    while done < count:
+        got = sock.recv_into(view[done:])
+        if not got:
+            raise WireError(f"a frame ended after {done} of {count} bytes")
+        done += got
+    return bytes(buffer)
+
+
+class FrameReader:
+    """Cuts a stream into frames, for an end that must not block. Feed it what was read, iterate what is complete."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """Yield the messages that are complete with these bytes. Raises WireError."""
+        self._buffer += data
+        while len(self._buffer) >= HEADER.size:
+            (length,) = HEADER.unpack_from(self._buffer)
+            if length > self._limit:
+                raise WireError(f"a frame must be at most {self._limit} bytes, got {length}")
+            end = HEADER.size + length
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[HEADER.size : end])
+            del self._buffer[:end]
+            yield decode(body)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the stream stands in the middle of a frame."""
+        return bool(self._buffer)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors that were received and are not wanted."""
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,2 @@
+-- One dead letter, whole.
+select * from render_dead_letters where id = %(id)s

@@ -1,0 +1,2 @@
+-- One job, as applications see it.
+select * from render_jobs where id = %(id)s

@@ -1,0 +1,2 @@
+-- Subscribes this session to final statuses.
+listen render_events

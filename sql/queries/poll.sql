@@ -1,0 +1,86 @@
+-- The fallback poll, and all that an idle supervisor ever sends: heartbeat, lost supervisors, and whether there is
+-- anything to claim.
+--
+-- Parameters: owner (this supervisor), name (its name), lease (seconds, or null while a LISTEN session holds the lock),
+-- grace (seconds that another supervisor may be without its lock), kinds, only.
+--
+-- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
+-- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held.
+-- Another one gets the grace period, since a live one whose connection dropped comes back and takes its lock again.
+-- pg_locks is read, not the lock tried: a trial would make a supervisor that starts just then take another name.
+--
+-- Its jobs are returned as `orphan` with the token under which they were claimed; the caller acks them as `lost` in its
+-- next exchange. Should the dead one live after all, whoever writes first under that token wins, the other finds it gone.
+with me as (
+    update jobsupervisor.supervisor s
+    set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second'
+    where s.id = %(owner)s
+    returning s.id
+),
+held_locks as materialized (
+    select (l.classid::bigint << 32) | l.objid::bigint as key
+    from pg_locks l
+    where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+        and l.database = (select d.oid from pg_database d where d.datname = current_database())
+),
+other as materialized (
+    select
+        s.id, s.name, s.lost_at,
+        case
+            when s.lock_key is not null then s.lock_key not in (select h.key from held_locks h) or s.name = %(name)s
+            else s.lease_until < now()
+        end as silent
+    from jobsupervisor.supervisor s
+    where s.id <> %(owner)s
+),
+noted as (
+    update jobsupervisor.supervisor s
+    set lost_at = case when o.silent then coalesce(s.lost_at, now()) end
+    from other o
+    where s.id = o.id and o.silent <> (s.lost_at is not null)
+),
+gone as materialized (
+    select o.id
+    from other o
+    join jobsupervisor.supervisor s on s.id = o.id
+    where o.silent and (
+        (o.name = %(name)s and s.lock_key is not null)
+        or s.lock_key is null
+        or o.lost_at < now() - %(grace)s::double precision * interval '1 second')
+),
+orphan as materialized (
+    select j.id, j.owner, j.attempt, j.progress, j.started_at, count(*) over (partition by j.owner) = 1 as alone
+    from jobsupervisor.job j
+    join gone g on g.id = j.owner
+    where j.state = 'processing'
+    limit 1000
+),
+forgotten as (
+    delete from jobsupervisor.supervisor s
+    using gone g
+    where s.id = g.id and not exists (select from jobsupervisor.job j where j.state = 'processing' and j.owner = g.id)
+)
+select 'orphan' as what, o.id, o.owner, o.attempt, o.alone,
+    extract(epoch from now() - o.started_at)::double precision as seconds
+from orphan o
+union all
+-- Somebody is silent but still inside the grace period: look again when it ends.
+select 'look_again', null, null, null, null,
+    min(extract(epoch from coalesce(o.lost_at, now()) - now()) + %(grace)s::double precision)
+from other o
+where o.silent and o.id not in (select g.id from gone g)
+having count(*) > 0
+union all
+select 'work', null, null, null, null, null
+where exists (
+    select from jobsupervisor.job j
+    where j.state = 'queued' and j.run_at <= now() and j.kind = any(%(kinds)s::text[])
+        and (%(only)s::uuid is null or j.id = %(only)s::uuid))
+union all
+select 'due', null, null, null, null, extract(epoch from min(j.run_at) - now())::double precision
+from jobsupervisor.job j
+where j.state = 'queued' and j.run_at > now() and j.kind = any(%(kinds)s::text[])
+having min(j.run_at) is not null
+union all
+select 'unregistered', null, null, null, null, null
+where not exists (select from me)

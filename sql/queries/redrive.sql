@@ -1,0 +1,2 @@
+-- Puts one dead letter back into the queue.
+select redrive_render(%(id)s)

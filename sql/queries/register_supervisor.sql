@@ -1,0 +1,10 @@
+-- Makes this process known, with the operator's default for attempts; answers the id that its claims carry.
+with defaults as (
+    update jobsupervisor.default_limits d set max_attempts = %(max_attempts)s where d.max_attempts <> %(max_attempts)s
+)
+insert into jobsupervisor.supervisor (name, host, pid, concurrency, lock_key, lease_until)
+values (
+    %(name)s, %(host)s, %(pid)s, %(concurrency)s,
+    case when %(lease)s::double precision is null then hashtextextended('jobsupervisor ' || %(name)s, 0) end,
+    now() + %(lease)s::double precision * interval '1 second')
+returning id

@@ -1,0 +1,258 @@
+"""One child, as the supervisor sees it: a job goes in, an observation comes out, however the child ends.
+
+The supervisor owns the deadline and the kill. A child is a stranger from its first job on: its frames are read up to a
+limit, in any order it likes, and its log is drained and kept as a short tail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from renderer import wire
+from renderer.outcome import Outcome
+from supervisor.classify import Kill, Observation
+from supervisor.forkserver import ChildProcess, ExitStatus
+from supervisor.memory import MemorySample, MemoryWatch
+from supervisor.model import Job
+
+_BOOT_SECONDS = 30.0
+_TAIL_BYTES = 4096
+_CLOSED_GRACE = 0.5
+"""Seconds between the end of a child's socket and that of its process, before it counts as one that runs on."""
+
+
+class ChildFailed(Exception):  # noqa: N818 - reads as the state it is
+    """A child did not come up: our fault or the machine's, never a job's."""
+
+
+class LayerMissing(ChildFailed):
+    """It did not come up because the sandbox lacks a layer that is required."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one attempt: wall clock and processor time in seconds, memory and output in bytes."""
+
+    timeout: float
+    cpu: float
+    memory: int
+    output: int
+
+
+class Child:
+    """A child process and the job that it has, if any."""
+
+    def __init__(self, process: ChildProcess, watch: MemoryWatch, on_progress: Callable[[str, float], None]) -> None:
+        self.process = process
+        self.jobs_done = 0
+        self.born = time.monotonic()
+        self.layers: dict[str, str] = {}
+        self.cpu_seconds = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._watch = watch
+        self._on_progress = on_progress
+        self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._reply: asyncio.Future[dict[str, Any] | None] | None = None
+        self._job: Job | None = None
+        self._kill: Kill | None = None
+        self._tail = bytearray()
+        self.base_memory = 0
+        self._loop.add_reader(process.job_socket, self._socket_readable)
+        self._loop.add_reader(process.log_pipe, self._log_readable)
+        process.exited.add_done_callback(self._process_exited)
+
+    @property
+    def number(self) -> int:
+        """Its number in process titles and logs."""
+        return self.process.number
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take a job, or has one."""
+        return not self.process.exited.done() and self._kill is None
+
+    async def ready(self) -> None:
+        """Wait until it stands in its sandbox. Raises ChildFailed, LayerMissing."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._ready), _BOOT_SECONDS)
+        except TimeoutError:
+            raise ChildFailed(f"a child must be ready within {_BOOT_SECONDS:g} s") from None
+        self.base_memory = self._watch.resident(self.process.pid)
+
+    async def render(self, job: Job, limits: Limits, output: int) -> Observation:
+        """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
+        self._job, self._kill = job, None
+        self._reply = self._loop.create_future()
+        self._tail.clear()
+        sample = self._watch.add(self.process.pid, self.base_memory, limits.memory, self._over_memory)
+        deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
+        sending = asyncio.ensure_future(self._send(job, limits, output))
+        try:
+            reply = await self._reply
+        finally:
+            deadline.cancel()
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await sending
+            self._watch.remove(sample)
+            self._job = None
+        status = None
+        if reply is None:
+            status = await asyncio.shield(self.process.exited)
+        self.jobs_done += 1
+        return self._observe(reply, status, sample)
+
+    def _observe(self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample) -> Observation:
+        cpu, peak = self._used(reply, status, sample)
+        return Observation(
+            reply=reply,
+            kill=self._kill if reply is None else None,
+            status=status,
+            stderr_tail=self._tail.decode(errors="replace"),
+            starved=sample.starved,
+            cpu_seconds=cpu,
+            peak_memory_bytes=peak,
+        )
+
+    def _used(
+        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample
+    ) -> tuple[float | None, int | None]:
+        """Return processor time and peak memory of the attempt: the larger of what was seen and what is said."""
+        said = reply if reply is not None else {}
+        cpu, peak = said.get("cpu_seconds"), said.get("peak_memory_bytes")
+        if status is not None:
+            cpu = None if status.cpu_seconds is None else max(0.0, status.cpu_seconds - self.cpu_seconds)
+            peak = status.peak_memory_bytes
+        cpu = float(cpu) if isinstance(cpu, int | float) and 0 <= cpu < 1e9 else None  # noqa: PLR2004 - no NaN, no nonsense
+        peak = peak if isinstance(peak, int) and 0 <= peak < 1 << 50 else 0
+        self.cpu_seconds += cpu or 0.0
+        return cpu, max(peak, sample.peak, self.base_memory) or None
+
+    def kill(self, outcome: Outcome, reason: str) -> None:
+        """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
+        if self._kill is None:
+            self._kill = Kill(outcome, reason)
+        self.process.kill()
+
+    async def close(self) -> None:
+        """Kill it if it lives, wait until it is reaped, close our descriptors."""
+        self.process.kill()
+        await asyncio.shield(self.process.exited)
+        self._loop.remove_reader(self.process.job_socket)
+        self._loop.remove_reader(self.process.log_pipe)
+        self.process.close()
+
+    async def _send(self, job: Job, limits: Limits, output: int) -> None:
+        """Send the job; a child that does not read it runs into its deadline like any other."""
+        head = {
+            "id": job.id,
+            "attempt": job.token.attempt,
+            "kind": job.kind,
+            "limits": {"memory": limits.memory, "cpu": limits.cpu, "output": limits.output},
+        }
+        frame = memoryview(wire.encode_job(head, job.spec, job.config))
+        sock = self.process.job_socket
+        try:
+            sent = wire.send_start(sock, frame, [output])
+            if sent < len(frame):
+                await self._loop.sock_sendall(sock, frame[sent:])
+        except OSError:
+            # It died, or closed its end: the reader sees the same and settles the attempt.
+            return
+
+    def _over_time(self, seconds: float) -> None:
+        self.kill(Outcome.TIMEOUT, f"over its time of {seconds:g} s")
+
+    def _over_memory(self, sample: MemorySample) -> None:
+        self.kill(
+            Outcome.MEMORY,
+            f"over its memory of {sample.limit // 1048576} MB: {sample.above_base // 1048576} MB resident",
+        )
+
+    def _socket_readable(self) -> None:
+        try:
+            data = self.process.job_socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self.process.job_socket)
+            self._loop.call_later(_CLOSED_GRACE, self._closed)
+            return
+        try:
+            for message in self._reader.feed(data):
+                self._handle(message)
+        except wire.WireError as error:
+            self._broke_protocol(str(error))
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        if not self._ready.done():
+            self._handle_boot(kind, message)
+            return
+        job = self._job
+        if job is None or message.get("id") != job.id or message.get("attempt") != job.token.attempt:
+            self._broke_protocol("a message must be about the job that the child has")
+        elif kind == "progress":
+            fraction = message.get("progress")
+            if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
+                self._broke_protocol("progress must be from 0 to 1")
+            else:
+                self._on_progress(job.id, float(fraction))
+        elif kind == "done":
+            self._settle(message)
+        else:
+            self._broke_protocol(f"a message must be progress or done, got {str(kind)[:50]!r}")
+
+    def _handle_boot(self, kind: object, message: dict[str, Any]) -> None:
+        if kind == "ready":
+            self.layers = message["layers"]
+            self._ready.set_result(None)
+        else:
+            self._fail_boot(LayerMissing(str(message.get("reason"))))
+
+    def _fail_boot(self, error: ChildFailed) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(error)
+            self._ready.exception()  # seen, also where nobody waits any more
+
+    def _settle(self, reply: dict[str, Any] | None) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
+
+    def _broke_protocol(self, reason: str) -> None:
+        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}")
+
+    def _closed(self) -> None:
+        if not self.process.exited.done():
+            self._broke_protocol("it closed its end and ran on")
+
+    def _log_readable(self) -> None:
+        try:
+            data = os.read(self.process.log_pipe, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(self.process.log_pipe)
+        self._tail += data
+        del self._tail[:-_TAIL_BYTES]
+
+    def _process_exited(self, _: asyncio.Future[ExitStatus]) -> None:
+        """Read what it said before it died, then settle: a reply that came through counts."""
+        with contextlib.suppress(OSError, wire.WireError):
+            while data := self.process.job_socket.recv(65536):
+                for message in self._reader.feed(data):
+                    self._handle(message)
+        with contextlib.suppress(OSError):
+            self._log_readable()
+        tail = self._tail.decode(errors="replace").strip()
+        self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
+        self._settle(None)

@@ -1,0 +1,47 @@
+"""The command `jobsupervisor`.
+
+Each command is a function with an example in its help; `main` turns expected errors into one line and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from supervisor.cli import dead_letters, jobs, local, service
+from supervisor.errors import ExpectedError
+
+app = typer.Typer(
+    name="jobsupervisor",
+    help="Render jobs from PostgreSQL in sandboxed child processes with memory and time limits.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for command in (
+    local.demo,
+    local.render,
+    service.migrate,
+    service.run,
+    jobs.enqueue,
+    jobs.status,
+    service.doctor,
+):
+    app.command()(command)
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+def main() -> int:
+    """Run the command line; return the exit code (0 done, 1 failed, 2 wrong usage or configuration)."""
+    try:
+        app(standalone_mode=True)
+    except ExpectedError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the message is for whoever called the command
+        return error.exit_code
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

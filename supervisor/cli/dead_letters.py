@@ -1,0 +1,89 @@
+"""Commands of the dead-letter table: list, show, redrive, purge."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from supervisor.cli.options import age, job_id
+from supervisor.errors import ConfigurationError, ExpectedError
+from supervisor.settings import load
+from supervisor.store.client import Client
+
+app = typer.Typer(help="Work the dead-letter table.", no_args_is_help=True)
+
+Kind = Annotated[str | None, typer.Option(help="Only this kind.")]
+Failure = Annotated[str | None, typer.Option(help="Only this failure, such as timeout or memory.")]
+
+
+@app.command("list")
+def list_(
+    *,
+    kind: Kind = None,
+    failure: Failure = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: a list.")] = False,
+) -> None:
+    """List dead letters, newest first.
+
+    Example: `jobsupervisor dead-letters list --failure memory`
+    """
+    with Client.connect(load().require_database()) as client:
+        rows = client.dead_letters(kind, failure, limit)
+    if as_json:
+        print(json.dumps(rows, default=str, indent=2))  # noqa: T201 - the list is the output
+        return
+    table = Table("id", "kind", "failure", "attempts", "died", "error", box=None, pad_edge=False)
+    for row in rows:
+        died = row["died_at"].strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            str(row["id"]), row["kind"], row["failure"], str(row["attempts"]), died, (row["error"] or "").split("\n")[0]
+        )
+    Console().print(table if rows else "no dead letters")
+
+
+@app.command()
+def show(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one dead letter with its spec and all of its attempts, as JSON.
+
+    Example: `jobsupervisor dead-letters show 0190a1b2-…`
+    """
+    with Client.connect(load().require_database()) as client:
+        found = client.dead_letter(job_id(identity))
+        if found is None:
+            raise ExpectedError(f"ID must be that of a dead letter, got {identity}; `dead-letters list` lists them")
+        print(json.dumps({**found, "history": client.attempts(str(found["id"]))}, default=str, indent=2))  # noqa: T201
+
+
+@app.command()
+def redrive(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    *,
+    kind: Kind = None,
+    failure: Failure = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them, up to the limit.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, oldest first.")] = 100,
+) -> None:
+    """Put one dead letter back into the queue, or those of a kind or failure.
+
+    Example: `jobsupervisor dead-letters redrive --kind scene --limit 20`
+    """
+    if identity is None and not (kind or failure or every):
+        raise ConfigurationError("redrive must be told what: an ID, --kind, --failure, or --all")
+    with Client.connect(load().require_database()) as client:
+        done = [client.redrive(job_id(identity))] if identity else client.redrive_many(kind, failure, limit)
+    print("\n".join(done) if done else "no dead letters")  # noqa: T201
+
+
+@app.command()
+def purge(*, older_than: Annotated[str, typer.Option(metavar="AGE", help="Such as 12h or 30d; 0s for all.")]) -> None:
+    """Delete dead letters for good, with their attempts.
+
+    Example: `jobsupervisor dead-letters purge --older-than 30d`
+    """
+    with Client.connect(load().require_database()) as client:
+        print(f"purged {client.purge(age(older_than))}")  # noqa: T201

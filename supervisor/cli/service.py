@@ -1,0 +1,96 @@
+"""Commands of the operator: migrate, run, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from supervisor import log, notify
+from supervisor.core import Supervisor
+from supervisor.doctor import examine
+from supervisor.settings import Settings, load
+from supervisor.store import migrate as schema
+from supervisor.store.kinds import register_plugins
+
+
+def migrate(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when the schema is behind.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print what would run, and change nothing.")] = False,
+    public_schema: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where functions and views go (default: public).")
+    ] = None,
+) -> None:
+    """Install or upgrade the schema in DATABASE_URL.
+
+    Example: `jobsupervisor migrate --public-schema render`
+    """
+    settings = load()
+    if sql and settings.database_url is None:
+        print(schema.script(schema.nothing_applied(public_schema)), end="")  # noqa: T201 - the script is the output
+        return
+    url = settings.require_database()
+    if check or sql:
+        state = schema.schema_state(url, public_schema)
+        if sql:
+            print(schema.script(state), end="")  # noqa: T201
+        else:
+            behind = len(state.pending)
+            print(f"{behind} migrations to apply" if behind else "the schema is up to date")  # noqa: T201
+        if check and state.pending:
+            raise typer.Exit(1)
+        return
+    state = schema.migrate(url, public_schema)
+    register_plugins(url, settings.plugins)
+    for migration in state.pending:
+        print(f"applied {migration.version:04}_{migration.name}")  # noqa: T201
+    if not state.pending:
+        print("the schema is up to date")  # noqa: T201
+
+
+def run() -> None:
+    """Serve: claim jobs and render them, until SIGTERM. What the systemd unit starts.
+
+    Example: `DATABASE_URL=postgresql://render@db/app jobsupervisor run`
+    """
+    settings = load()
+    log.configure(settings.log_level, settings.log_format)
+    schema.require_current(settings.require_database())
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    supervisor = Supervisor(settings)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        notify.notify(STOPPING=1)
+        supervisor.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await supervisor.run(lambda: notify.notify(READY=1, STATUS="serving"))
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of checks.")] = False) -> None:
+    """Say what this machine and database can enforce, and what to do about the rest. Exit 1 when something is missing.
+
+    Example: `jobsupervisor doctor --json`
+    """
+    checks = examine(load())
+    if as_json:
+        print(json.dumps([check.as_dict() for check in checks], indent=2))  # noqa: T201
+    else:
+        table = Table("check", "state", "what was found", "what to do", box=None, pad_edge=False)
+        colours = {"ok": "green", "degraded": "yellow", "missing": "red"}
+        for check in checks:
+            table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", check.found, check.advice or "")
+        Console().print(table)
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(1)

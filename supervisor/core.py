@@ -1,0 +1,168 @@
+"""The supervisor: puts the parts together, starts them in the order that is safe, and takes them down.
+
+Start: fork server and first child (no database descriptor exists yet), LISTEN connection (takes the supervisor's name),
+work connection, registration; then the loops. Stop: claim nothing more, let what runs finish for as long as the
+operator allows, kill the rest and give it back uncharged, tell the database all of it, leave the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from supervisor.artifacts import ArtifactDirectory
+from supervisor.dispatcher import Dispatcher, Observer
+from supervisor.errors import DatabaseUnreachable
+from supervisor.link import Link
+from supervisor.pool import Pool
+from supervisor.runner import Runner
+from supervisor.settings import Settings
+from supervisor.store.listener import Listener
+from supervisor.store.queue import QueueStore
+
+log = structlog.get_logger()
+
+_FLUSH_SECONDS = 10.0
+"""How long a stop waits for a database that does not answer; what it is not told, the next start rescues."""
+
+
+class Supervisor:
+    """One supervisor. `only` restricts it to a single job, for the `render` command on a shared database."""
+
+    def __init__(self, settings: Settings, *, only: str | None = None, observer: Observer | None = None) -> None:
+        self._settings = settings
+        self._artifacts = ArtifactDirectory(settings.artifacts_directory)
+        self._pool = Pool(settings, self._child_is_free, self._progress)
+        self._store = QueueStore(settings, settings.supervisor_name, only)
+        runner = Runner(settings, self._pool, self._artifacts)
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, observer)
+        self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel)
+        self._work_link = Link("work", self._store.connect)
+        self._listen_link = Link("listen", self._reconnect_listener)
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+
+    def _child_is_free(self) -> None:
+        self._dispatcher.child_is_free()
+
+    def _progress(self, job_id: str, fraction: float) -> None:
+        self._dispatcher.progress(job_id, fraction)
+
+    def stop(self) -> None:
+        """Drain; called again, end at once. Safe in a signal handler of the loop."""
+        if self._stop.is_set():
+            self._stop_now.set()
+        self._stop.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until `stop`; `on_ready` is called when jobs are being taken.
+
+        Raises ExpectedError kinds for what is wrong at the start. When it returns nothing is left running.
+        """
+        loops: list[asyncio.Task[None]] = []
+        try:
+            self._artifacts.prepare()
+            await self._pool.start()
+            await self._connect()
+            loops = self._start_loops()
+            log.info(
+                "supervisor.started",
+                name=self._store.name,
+                concurrency=self._settings.concurrency,
+                kinds=sorted(self._pool.kinds),
+            )
+            on_ready()
+            await self._until_stopped(loops)
+            await self._drain(loops)
+        finally:
+            await self._take_down(loops)
+            log.info("supervisor.stopped", name=self._store.name)
+
+    async def _connect(self) -> None:
+        if self._settings.enable_events:
+            self._store.name = await self._listener.connect()
+        await self._store.connect()
+        if not self._settings.enable_events:
+            self._store.name = await self._leased_name()
+        await self._store.register(self._pool.kinds)
+
+    async def _leased_name(self) -> str:
+        """Return our name, or the first numbered one that no live lease goes by."""
+        base, number = self._settings.supervisor_name, 1
+        name = base
+        while await self._store.name_is_leased(name):
+            number += 1
+            name = f"{base}#{number}"
+        return name
+
+    def _start_loops(self) -> list[asyncio.Task[None]]:
+        loops = [asyncio.create_task(self._dispatcher.serve(self._work_link.recover), name="dispatcher")]
+        if self._settings.enable_events:
+            loops.append(asyncio.create_task(self._listen(), name="listener"))
+        return loops
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listener.listen()
+            except DatabaseUnreachable as error:
+                await self._listen_link.recover(error)
+            # LISTEN stands again; whatever was said meanwhile is found by looking.
+            self._dispatcher.wake("")
+            self._dispatcher.poll_now()
+
+    async def _reconnect_listener(self) -> None:
+        name = await self._listener.connect(self._store.name)
+        if name != self._store.name:
+            # Somebody took our name while we were away, and our jobs with it: their tokens are worth nothing now, and
+            # the poll finds us unregistered under the new one.
+            log.warning("supervisor.renamed", before=self._store.name, name=name)
+            self._store.name = name
+            self._store.owner = 0
+
+    async def _until_stopped(self, loops: list[asyncio.Task[None]]) -> None:
+        """Wait for `stop`, or for a loop to fail: that is a fault of ours and ends the service."""
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            done, _ = await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        for task in done - {stopping}:
+            task.result()
+
+    async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
+        running, _, _ = self._dispatcher.counts
+        log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
+        self._dispatcher.drain()
+        idle = asyncio.create_task(self._dispatcher.idle.wait())
+        now = asyncio.create_task(self._stop_now.wait())
+        try:
+            await asyncio.wait(
+                [idle, now, *loops], timeout=self._settings.shutdown, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not idle.done():
+                self._dispatcher.kill_all("the supervisor was stopped")
+                await asyncio.wait([idle, *loops], timeout=_FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not idle.done():
+                log.error("supervisor.left_behind", jobs=sum(self._dispatcher.counts))
+            with contextlib.suppress(DatabaseUnreachable):
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
+                await self._store.unregister()
+        finally:
+            idle.cancel()
+            now.cancel()
+
+    async def _take_down(self, loops: list[asyncio.Task[None]]) -> None:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        self._dispatcher.kill_all("the supervisor ended")
+        await self._dispatcher.finished()
+        await self._pool.close()
+        await self._store.close()
+        await self._listener.close()

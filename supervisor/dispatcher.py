@@ -1,0 +1,347 @@
+"""The dispatcher: acks and claims go to the database in one statement, claimed jobs go to free children.
+
+Theory of operation. One loop owns the work connection and sends one statement at a time. It sleeps until there is
+something to say or to ask: an attempt ended, a wake-up came while a child is free, a delayed job is due, progress moved
+a second ago, or the fallback poll is due. While a statement is under way, what ends meanwhile gathers for the next: acks
+and claims form batches under load, and an idle child is never kept waiting for one.
+
+Who owns a job. From its claim on, a job is in exactly one place here: in `_waiting` (claimed, not started), in
+`_running` (a child has it), or in `_acks` (over, or never started, and the database does not know yet). An ack leaves
+only when the database has answered with a verdict. When the connection dies in mid-statement the acks are still there
+and are sent again; a claim whose answer was lost is given back by `release_unknown`, since it is in none of the three.
+
+Wake-ups. `_look` says that there may be work that we have not seen. It is set by a wake-up, a poll, a due job, a
+reconnect, and by a claim that got all it asked for; it is cleared before a claim is sent, so that a wake-up that arrives
+while the claim is under way sets it again and is not lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from renderer.outcome import Outcome
+from supervisor.child import Child
+from supervisor.errors import DatabaseUnreachable
+from supervisor.model import Ack, Ending, Job, Token
+from supervisor.pool import Pool
+from supervisor.runner import Runner
+from supervisor.settings import Settings
+from supervisor.store.queue import Exchanged, QueueStore, Verdict
+
+log = structlog.get_logger()
+
+_PROGRESS_INTERVAL = 1.0
+_LOCKED_RETRY = 0.2
+"""Seconds before an ack is sent again whose row a client holds locked."""
+_MOST_PREFETCH = 64
+_NEVER = float("inf")
+
+
+class Observer(Protocol):
+    """Who wants to know what becomes of jobs, in this process: the `demo` and `render` commands."""
+
+    def job_moved(self, job_id: str, fraction: float) -> None:
+        """Take a job's progress, from 0 to 1."""
+
+    def job_settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
+        """Take note that the database knows an attempt's end; `verdict` as in `Verdict`."""
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    child: Child
+    task: asyncio.Task[None]
+    progress: float = 0.0
+
+
+class Dispatcher:
+    """The loop of one supervisor."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: QueueStore,
+        pool: Pool,
+        runner: Runner,
+        observer: Observer | None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._pool = pool
+        self._runner = runner
+        self._observer = observer
+        self._waiting: collections.deque[Job] = collections.deque()
+        self._running: dict[str, _Running] = {}
+        self._acks: dict[tuple[str, int], tuple[Ack, Job | None]] = {}  # by job and attempt
+        self._moved: dict[tuple[str, Token], float] = {}
+        self._event = asyncio.Event()
+        self._look = True
+        self._draining = False
+        self._poll_at = 0.0
+        self._due_at = _NEVER
+        self._progress_at = _NEVER
+        self._acks_at = _NEVER
+        self._job_seconds = 0.0
+        self._exchange_seconds = 0.005
+        self.idle = asyncio.Event()
+        """Set while nothing runs here and nothing is owed to the database."""
+
+    # What the other parts call.
+
+    def wake(self, payload: str) -> None:
+        """Take a wake-up: there is work now, or (the payload is a time) there will be."""
+        if payload.isdecimal():
+            self._due_at = min(self._due_at, time.monotonic() + max(0.0, int(payload) - time.time()))
+        else:
+            self._look = True
+        self._event.set()
+
+    def poll_now(self) -> None:
+        """Poll at the next turn: after a reconnect, much may have happened."""
+        self._poll_at = 0.0
+        self._event.set()
+
+    def child_is_free(self) -> None:
+        """Take note that a child came up or finished."""
+        self._start_waiting()
+        self._event.set()
+
+    def progress(self, job_id: str, fraction: float) -> None:
+        """Take a child's progress; it is written at most once a second, with whatever else is written then."""
+        running = self._running.get(job_id)
+        if running is None or fraction <= running.progress:
+            return
+        running.progress = fraction
+        self._moved[job_id, running.job.token] = fraction
+        if self._progress_at == _NEVER:
+            self._progress_at = time.monotonic() + _PROGRESS_INTERVAL
+            self._event.set()
+        if self._observer is not None:
+            self._observer.job_moved(job_id, fraction)
+
+    def cancel(self, job_id: str) -> None:
+        """Kill the child that has the job, or give the job up before a child has it."""
+        if running := self._running.get(job_id):
+            running.child.kill(Outcome.CANCELLED, "cancelled while it ran")
+        for job in [job for job in self._waiting if job.id == job_id]:
+            self._waiting.remove(job)
+            self._owe(Ack(job.id, job.token, None), job)
+
+    def drain(self) -> None:
+        """Claim no more, and give back what has not started."""
+        self._draining = True
+        while self._waiting:
+            job = self._waiting.popleft()
+            self._owe(Ack(job.id, job.token, None), job)
+        self._event.set()
+
+    def kill_all(self, reason: str) -> None:
+        """Kill every child that has a job; the jobs go back uncharged."""
+        for running in self._running.values():
+            running.child.kill(Outcome.INTERNAL, reason)
+
+    async def finished(self) -> None:
+        """Wait until no attempt is under way, its children having been killed."""
+        await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many jobs are running, waiting for a child, and owed to the database."""
+        return len(self._running), len(self._waiting), len(self._acks)
+
+    # The loop.
+
+    async def serve(self, recover: Callable[[DatabaseUnreachable], Awaitable[None]]) -> None:
+        """Work for ever. `recover` is awaited when the database cannot be reached, and has reconnected after it."""
+        while True:
+            self._note_idle()
+            await self._sleep()
+            try:
+                await self._turn()
+            except DatabaseUnreachable as error:
+                await recover(error)
+                await self._after_reconnect()
+
+    async def _after_reconnect(self) -> None:
+        """Give back claims whose answer was lost; look again for everything else."""
+        self._look = True
+        self._poll_at = 0.0
+        self._event.set()
+        known = {(job.id, job.token) for job in self._waiting}
+        known |= {(ack.job_id, ack.token) for ack, _ in self._acks.values()}
+        known |= {(running.job.id, running.job.token) for running in self._running.values()}
+        try:
+            released = await self._store.release_unknown(known)
+        except DatabaseUnreachable:
+            return  # the next turn fails the same way, and comes back here
+        if released:
+            log.info("claims.released", jobs=released)
+
+    async def _sleep(self) -> None:
+        """Wait for an event or for the next time that something is due."""
+        wake_at = min(
+            self._poll_at,
+            self._progress_at,
+            self._acks_at,
+            self._due_at if self._capacity() else _NEVER,
+        )
+        try:
+            async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        if now >= self._poll_at:
+            await self._poll()
+        if now >= self._due_at:
+            self._look = True
+        if self._sendable() or (self._look and self._capacity()) or now >= self._progress_at:
+            await self._exchange()
+
+    def _sendable(self) -> list[Ack]:
+        """Return the acks to send: all, unless some were found locked a moment ago."""
+        if self._acks_at != _NEVER and time.monotonic() < self._acks_at:
+            return []
+        self._acks_at = _NEVER
+        return [ack for ack, _ in self._acks.values()]
+
+    async def _poll(self) -> None:
+        answer = await self._store.poll(list(self._pool.kinds))
+        now = time.monotonic()
+        self._poll_at = now + min(
+            self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
+        )
+        self._look = self._look or answer.work
+        if answer.due is not None:
+            self._due_at = min(self._due_at, now + answer.due)
+        if not answer.registered:
+            log.warning("supervisor.was_forgotten", name=self._store.name)
+            await self._store.register(self._pool.kinds)
+        for ack in answer.lost:
+            log.warning("job.rescued", job_id=ack.job_id, attempt=ack.token.attempt, from_owner=ack.token.owner)
+            self._acks[ack.job_id, ack.token.attempt] = (ack, None)
+
+    async def _exchange(self) -> None:
+        want = self._capacity()
+        acks = self._sendable()
+        moved, self._moved = self._moved, {}
+        self._look, self._progress_at = False, _NEVER
+        started = time.monotonic()
+        try:
+            answer = await self._store.exchange(acks, moved, list(self._pool.kinds), want)
+        except DatabaseUnreachable:
+            self._moved = moved | self._moved
+            raise
+        self._exchange_seconds += 0.2 * (time.monotonic() - started - self._exchange_seconds)
+        self._take(answer, want)
+
+    def _take(self, answer: Exchanged, want: int) -> None:
+        """Act on the answer of an exchange."""
+        for verdict in answer.verdicts:
+            self._settle(verdict)
+        for job_id in answer.cancelled:
+            self.cancel(job_id)
+        self._waiting.extend(answer.claimed)
+        if self._draining:
+            self.drain()
+        if want:
+            full = len(answer.claimed) >= want
+            self._look = self._look or full
+            self._due_at = _NEVER if full or answer.due is None else time.monotonic() + answer.due
+        self._start_waiting()
+        if self._look and self._capacity():
+            self._event.set()
+
+    def _capacity(self) -> int:
+        """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
+        if self._draining:
+            return 0
+        prefetch = 0
+        if self._job_seconds:
+            rate = self._settings.concurrency / self._job_seconds
+            prefetch = min(_MOST_PREFETCH, int(2 * self._exchange_seconds * rate))
+        return max(0, self._pool.free + prefetch - len(self._waiting))
+
+    def _start_waiting(self) -> None:
+        while self._waiting:
+            job = self._waiting[0]
+            child = self._pool.take(job.kind)
+            if child is None:
+                return
+            self._waiting.popleft()
+            task = asyncio.create_task(self._run(job, child))
+            self._running[job.id] = _Running(job, child, task)
+
+    async def _run(self, job: Job, child: Child) -> None:
+        log.debug("job.started", child=child.number, **_about(job))
+        ending = await self._runner.attempt(job, child)
+        running = self._running.pop(job.id)
+        ending.progress = running.progress
+        self._moved.pop((job.id, job.token), None)
+        self._job_seconds += 0.2 * (ending.finished - ending.started - self._job_seconds)
+        self._owe(Ack(job.id, job.token, ending), job)
+
+    def _owe(self, ack: Ack, job: Job) -> None:
+        self._acks[ack.job_id, ack.token.attempt] = (ack, job)
+        self._event.set()
+
+    def _settle(self, verdict: Verdict) -> None:
+        """Act on what the database made of an ack."""
+        if verdict.verdict == "locked":
+            self._acks_at = time.monotonic() + _LOCKED_RETRY
+            return
+        ack, job = self._acks.pop((verdict.job_id, verdict.attempt))
+        ending = ack.ending
+        if job is None:
+            log.info("job.rescue_settled", job_id=ack.job_id, verdict=verdict.verdict)
+            return
+        if verdict.verdict == "lease_lost":
+            log.warning("job.lease_lost", **_about(job))
+        elif ending is not None:
+            self._log_end(job, ending, verdict.verdict)
+        if ending is not None and ending.artifact is not None and verdict.verdict != "completed":
+            self._runner.withdraw(job, ending.artifact)
+        if self._observer is not None:
+            self._observer.job_settled(job.id, verdict.verdict, ending)
+
+    @staticmethod
+    def _log_end(job: Job, ending: Ending, verdict: str) -> None:
+        event = {"completed": "job.completed", "cancelled": "job.cancelled", "failed": "job.failed"}.get(
+            verdict, "job.retried"
+        )
+        level = log.info if verdict in {"completed", "cancelled"} else log.warning
+        level(
+            event,
+            outcome=ending.outcome.value,
+            error=ending.error,
+            seconds=round(ending.finished - ending.started, 3),
+            **_about(job),
+        )
+
+    def _note_idle(self) -> None:
+        if self._running or self._waiting or self._acks:
+            self.idle.clear()
+        else:
+            self.idle.set()
+
+
+def _about(job: Job) -> dict[str, object]:
+    """Return what every log line of a job carries."""
+    return {
+        "job_id": job.id,
+        "attempt": job.token.attempt,
+        "kind": job.kind,
+        "user_id": job.user_id,
+        "correlation_id": job.correlation_id,
+    }

@@ -1,0 +1,124 @@
+"""What this machine and database can enforce, found by trying it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes.util
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from renderer.sandbox import SandboxMode
+from supervisor.artifacts import ArtifactDirectory
+from supervisor.child import ChildFailed
+from supervisor.embedded import EmbeddedUnavailable, find_binaries
+from supervisor.errors import ExpectedError
+from supervisor.forkserver import ForkServerFailed
+from supervisor.pool import Pool
+from supervisor.settings import Settings, load
+from supervisor.store import migrate as schema
+from supervisor.store.server import server_version
+
+_OLDEST, _NEWEST = 14, 18
+_LIBRARIES = {"EGL": "libegl1", "GL": "libgl1", "expat": "libexpat1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: ok, degraded (works, with less) or missing, and what to do about it."""
+
+    name: str
+    state: str
+    found: str
+    advice: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the check for JSON."""
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Return every check, in the order in which they should be put right."""
+    checks = [_python(), *_libraries()]
+    if all(check.state == "ok" for check in checks):
+        checks += asyncio.run(_children(settings))
+    return [*checks, *_database(settings), _artifacts(settings), _embedded()]
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.release()}")
+
+
+def _libraries() -> Iterator[Check]:
+    for library, package in _LIBRARIES.items():
+        if ctypes.util.find_library(library):
+            yield Check(f"lib{library}", "ok", "found")
+        else:
+            yield Check(f"lib{library}", "missing", "not found; skia cannot load", f"apt-get install {package}")
+
+
+async def _children(settings: Settings) -> list[Check]:
+    """Start a fork server and a child as the service does, and say how far they came."""
+    tried = load({"RENDER_SANDBOX": SandboxMode.BEST_EFFORT, "RENDER_CONCURRENCY": 1})
+    pool = Pool(tried, lambda: None, lambda _job, _fraction: None)
+    try:
+        await pool.start()
+        kinds = Check("kinds", "ok", ", ".join(sorted(pool.kinds)))
+        layers = [_layer(name, state, settings.sandbox) for name, state in pool.layers.items()]
+        missing = [
+            Check(f"kind {name}", "missing", problem, "put the plug-in right, or take it out of RENDER_PLUGINS")
+            for name, problem in pool.failed_kinds.items()
+        ]
+    except (ForkServerFailed, ChildFailed) as error:
+        return [Check("children", "missing", str(error), "see the messages above")]
+    finally:
+        await pool.close()
+    return [kinds, *missing, *layers]
+
+
+def _layer(name: str, state: str, mode: SandboxMode) -> Check:
+    if state == "ok":
+        return Check(f"sandbox: {name}", "ok", "in force")
+    advice = "allow it in the container or kernel (sysctl user.max_user_namespaces)"
+    if mode is SandboxMode.REQUIRED:
+        return Check(f"sandbox: {name}", "missing", state, f"{advice}; or RENDER_SANDBOX=best-effort to go without it")
+    return Check(f"sandbox: {name}", "degraded", state, advice)
+
+
+def _database(settings: Settings) -> Iterator[Check]:
+    if settings.database_url is None:
+        yield Check("database", "degraded", "DATABASE_URL is not set", "only `demo` and `render` work without it")
+        return
+    url = settings.require_database()
+    try:
+        major, text = server_version(url)
+    except ExpectedError as error:
+        yield Check("database", "missing", str(error), "check DATABASE_URL")
+        return
+    if major < _OLDEST:
+        yield Check("database", "missing", text, f"PostgreSQL {_OLDEST} or newer is needed")
+    elif major > _NEWEST:
+        yield Check("database", "degraded", text, f"tested with PostgreSQL {_OLDEST} to {_NEWEST}")
+    else:
+        yield Check("database", "ok", text)
+    try:
+        state = schema.require_current(url)
+        yield Check("schema", "ok", f"version {max(state.applied)}, public functions in {state.public_schema}")
+    except ExpectedError as error:
+        yield Check("schema", "missing", str(error), "jobsupervisor migrate")
+
+
+def _artifacts(settings: Settings) -> Check:
+    try:
+        ArtifactDirectory(settings.artifacts_directory).prepare()
+    except ExpectedError as error:
+        return Check("artifacts", "missing", str(error), "set RENDER_ARTIFACTS_URL to a directory of this user's")
+    return Check("artifacts", "ok", os.fspath(settings.artifacts_directory))
+
+
+def _embedded() -> Check:
+    try:
+        return Check("embedded database", "ok", str(find_binaries()))
+    except EmbeddedUnavailable as error:
+        return Check("embedded database", "degraded", str(error), "needed by `demo` and `render` only")

@@ -1,0 +1,136 @@
+"""Runs jobs from this process: a supervisor for as long as they take, on a database that may be embedded.
+
+What `demo` and `render` stand on. It is the same supervisor, queue and sandbox as the service's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from renderer.outcome import Outcome
+from supervisor.core import Supervisor
+from supervisor.embedded import EmbeddedServer
+from supervisor.errors import ExpectedError
+from supervisor.model import Ending
+from supervisor.settings import Settings
+from supervisor.store.migrate import migrate
+
+FINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+class View(Protocol):
+    """Who shows progress to a person."""
+
+    def moved(self, job_id: str, fraction: float) -> None:
+        """Show how far a job is, from 0 to 1."""
+
+    def settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
+        """Show how an attempt ended."""
+
+
+class Interrupted(ExpectedError):  # noqa: N818 - reads as what happened
+    """The person at the terminal pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+class _Watcher:
+    """Stops the supervisor when the last of its jobs has come to its final status."""
+
+    def __init__(self, job_ids: set[str], view: View) -> None:
+        self._left = set(job_ids)
+        self._view = view
+        self.supervisor: Supervisor | None = None
+        self.fault: str | None = None
+
+    def job_moved(self, job_id: str, fraction: float) -> None:
+        self._view.moved(job_id, fraction)
+
+    def job_settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
+        self._view.settled(job_id, verdict, ending)
+        if verdict == "queued" and ending is not None and ending.outcome is Outcome.INTERNAL:
+            # Ours, so it would be tried again for ever; whoever waits here wants to know now.
+            self.fault = ending.error
+            self.stop()
+        if verdict in FINAL:
+            self._left.discard(job_id)
+            if not self._left:
+                self.stop()
+
+    def stop(self) -> None:
+        if self.supervisor is not None:
+            self.supervisor.stop()
+
+
+def work_off(settings: Settings, job_ids: set[str], view: View, *, only: str | None = None) -> None:
+    """Run a supervisor until these jobs have their final status. Raises Interrupted on Ctrl-C."""
+    asyncio.run(_work_off(settings, job_ids, view, only))
+
+
+async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str | None) -> None:
+    watcher = _Watcher(job_ids, view)
+    supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher)
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        supervisor.stop()
+        supervisor.stop()  # the second one does not wait for what runs
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    await supervisor.run(lambda: None)
+    if watcher.fault:
+        raise ExpectedError(f"internal: {watcher.fault}")
+    if interrupted:
+        raise Interrupted("interrupted; nothing was written")
+
+
+@contextlib.contextmanager
+def embedded_database(directory: Path | None = None) -> Iterator[str]:
+    """Start a database with our schema and yield its URL; the data is kept where a directory is given."""
+    with EmbeddedServer.start(directory) as server:
+        url = server.url()
+        migrate(url)
+        yield url
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Yield a temporary directory that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="jobsupervisor-") as name:
+        yield Path(name)
+
+
+def fetch(row: dict[str, Any], target: Path) -> None:
+    """Copy a completed job's artifact to a file, whole or not at all. Raises ExpectedError."""
+    parts = urlsplit(row["output_url"] or "")
+    if parts.scheme != "file":
+        raise ExpectedError(f"the job must have an artifact on this machine, its output_url is {row['output_url']!r}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the target, so that the last step is a rename; a reader sees the old file or the new one.
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as beside:
+            try:
+                with Path(unquote(parts.path)).open("rb") as source:
+                    shutil.copyfileobj(source, beside)
+                umask = os.umask(0)
+                os.umask(umask)
+                os.fchmod(beside.fileno(), 0o666 & ~umask)
+                Path(beside.name).replace(target)
+            except BaseException:
+                Path(beside.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise ExpectedError(f"the output must be writable: {target}: {error.strerror}") from None

@@ -1,0 +1,34 @@
+"""Log lines: JSON for machines, colours for people. Events are `noun.verb_past`, values are keys."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import orjson
+import structlog
+
+
+def configure(level: str, form: str) -> None:
+    """Set up structlog for this process; `form` is auto (console on a terminal, else JSON), json or console."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if console:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        factory: structlog.typing.WrappedLogger = structlog.PrintLoggerFactory(sys.stderr)
+    else:
+        processors += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str)),
+        ]
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,90 @@
+"""Samples the resident memory of children while they have a job. No job, no timer.
+
+RLIMIT_DATA holds private memory exactly; this finds what it does not count: shared mappings, page tables of files, what
+a library hides from it. So the sample is compared with the job's limit above what the child had resident when it was
+idle, with an allowance for the pages of libraries and fonts that a first render maps in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+INTERVAL = 0.05
+"""Seconds between two samples."""
+
+ALLOWANCE = 96 * 1024 * 1024
+"""Bytes of library pages that are not held against the job (measured: skia, PyAV, numpy and resvg map 140 MB)."""
+
+
+@dataclass(slots=True, eq=False)
+class MemorySample:
+    """The watch over one attempt. All in bytes."""
+
+    process: psutil.Process | None
+    base: int
+    limit: int
+    on_excess: Callable[[MemorySample], None]
+    peak: int = 0
+    last: int = 0
+
+    @property
+    def above_base(self) -> int:
+        """Resident memory that came with the job, at the last look."""
+        return max(0, self.last - self.base)
+
+    @property
+    def starved(self) -> bool:
+        """Whether the attempt stood close to its limit at the last look."""
+        return self.above_base >= 0.8 * self.limit
+
+
+class MemoryWatch:
+    """All the attempts that run."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watched: set[MemorySample] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def resident(self, pid: int) -> int:
+        """Return the resident bytes of a process, 0 when it is gone."""
+        try:
+            return int(psutil.Process(pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def add(self, pid: int, base: int, limit: int, on_excess: Callable[[MemorySample], None]) -> MemorySample:
+        """Watch a process until `remove`."""
+        try:
+            process = psutil.Process(pid)
+        except psutil.Error:
+            process = None
+        sample = MemorySample(process, base, limit, on_excess)
+        self._watched.add(sample)
+        if self._timer is None:
+            self._timer = self._loop.call_later(INTERVAL, self._look)
+        return sample
+
+    def remove(self, sample: MemorySample) -> None:
+        """Stop watching; the last one takes the timer with it."""
+        self._watched.discard(sample)
+        if not self._watched and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = self._loop.call_later(INTERVAL, self._look)
+        for sample in list(self._watched):
+            if sample.process is None:
+                continue
+            try:
+                sample.last = int(sample.process.memory_info().rss)
+            except psutil.Error:
+                continue
+            sample.peak = max(sample.peak, sample.last)
+            if sample.last > sample.base + sample.limit + ALLOWANCE:
+                sample.on_excess(sample)

@@ -1,0 +1,69 @@
+"""The plain types that the parts hand to each other: a job, its token, how an attempt ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from renderer.outcome import Outcome
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a claim hands out, and every later write names: which supervisor, and its how-manieth claim."""
+
+    owner: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job. `spec` and `config` are the JSON texts of the database; `timeout` is in seconds."""
+
+    id: str
+    token: Token
+    kind: str
+    spec: str
+    config: str
+    timeout: float | None
+    memory_mb: int | None
+    user_id: str | None
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published file."""
+
+    url: str
+    sha256: str
+    size: int
+    content_type: str
+
+
+@dataclass(slots=True)
+class Ending:
+    """How an attempt ended. Times are of the monotonic clock, in seconds; memory in bytes."""
+
+    outcome: Outcome
+    error: str | None = None
+    artifact: Artifact | None = None
+    progress: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    finished: float = field(default_factory=time.monotonic)
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    exit_signal: int | None = None
+    alone: bool = False
+    """For `lost`: the job was the only one that its supervisor had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What the supervisor tells the database of a claim: how it ended, or (no ending) that it never started."""
+
+    job_id: str
+    token: Token
+    ending: Ending | None

@@ -1,0 +1,251 @@
+"""The children: as many as jobs may run at once, and a spare that is warm when one must be replaced.
+
+A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
+only ever gets a child that ran nothing before: what one tenant's code leaves in a process, another's never meets. A
+child of a reusable kind goes on after `ok` and `invalid`, until it has done its share of jobs, is old, or has grown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import structlog
+
+from renderer.outcome import Outcome
+from supervisor.child import Child, ChildFailed, LayerMissing
+from supervisor.forkserver import ForkServer, ForkServerFailed, KindInfo
+from supervisor.memory import MemoryWatch
+from supervisor.settings import Settings
+
+log = structlog.get_logger()
+
+_SPARES = 1
+_JOBS_PER_CHILD = 200
+_CHILD_SECONDS = 3600.0
+_CHILD_GROWTH = 64 * 1024 * 1024
+_BACKOFF = (0.1, 10.0)
+"""Seconds before the next try after children failed to come up: first and longest."""
+
+
+class Pool:
+    """Children that are idle, and those that are on their way."""
+
+    def __init__(
+        self, settings: Settings, on_free: Callable[[], None], on_progress: Callable[[str, float], None]
+    ) -> None:
+        self._settings = settings
+        self._on_free = on_free
+        self._on_progress = on_progress
+        self._watch = MemoryWatch()
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._numbers: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._closing = False
+        self._forkserver: ForkServer | None = None
+        self.layers: dict[str, str] = {}
+        """Layer of the sandbox → "ok", "off", or why it is missing; the same for every child."""
+
+    @property
+    def kinds(self) -> dict[str, KindInfo]:
+        """The kinds that can be rendered."""
+        return self._forkserver.kinds if self._forkserver else {}
+
+    @property
+    def failed_kinds(self) -> dict[str, str]:
+        """Kinds that cannot be rendered here, and why."""
+        return self._forkserver.failed_kinds if self._forkserver else {}
+
+    @property
+    def free(self) -> int:
+        """How many jobs could start now."""
+        return max(0, min(len(self._idle), self._settings.concurrency - len(self._busy)))
+
+    @property
+    def busy(self) -> int:
+        """How many children have a job."""
+        return len(self._busy)
+
+    async def start(self) -> None:
+        """Start the fork server and the first child; the others follow. Raises ForkServerFailed, LayerMissing."""
+        await self._start_forkserver()
+        first = await self._spawn()
+        self._admit(first)
+        self._warn_of_layers(first)
+        self._fill()
+
+    async def _start_forkserver(self) -> None:
+        server = ForkServer(self._settings)
+        try:
+            await server.start()
+        except BaseException:
+            await server.stop()
+            raise
+        self._forkserver = server
+        server.died.add_done_callback(lambda _: self._forkserver_died(server))
+
+    def _warn_of_layers(self, child: Child) -> None:
+        self.layers = child.layers
+        missing = {layer: state for layer, state in child.layers.items() if state != "ok"}
+        if missing:
+            log.warning("sandbox.incomplete", mode=self._settings.sandbox.value, layers=missing)
+
+    def _forkserver_died(self, server: ForkServer) -> None:
+        if self._closing or server is not self._forkserver:
+            return
+        log.error("forkserver.died")
+        self._run(self._restart_forkserver(server))
+
+    async def _restart_forkserver(self, dead: ForkServer) -> None:
+        await dead.stop()
+        for child in list(self._idle):
+            self._retire(child)
+        while not self._closing:
+            try:
+                await self._start_forkserver()
+            except ForkServerFailed as error:
+                await self._back_off(error)
+            else:
+                log.info("forkserver.restarted")
+                self._fill()
+                return
+
+    def take(self, kind: str) -> Child | None:
+        """Return an idle child for a job of that kind, or None when none can be had now."""
+        if not self.free:
+            return None
+        reusable = self.kinds[kind].reusable
+        # A used child for those that may have it, so that the fresh ones are there for those that must.
+        candidates = sorted(self._idle, key=lambda child: child.jobs_done, reverse=reusable)
+        child = candidates[0]
+        if not reusable and child.jobs_done:
+            self._retire(child)
+            return None
+        self._idle.remove(child)
+        self._busy.add(child)
+        return child
+
+    def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
+        """Take a child back after its job: to go on, or to be ended and replaced."""
+        self._busy.discard(child)
+        if self._may_go_on(child, kind, outcome):
+            self._idle.append(child)
+        else:
+            self._retire(child)
+        self._on_free()
+
+    def _may_go_on(self, child: Child, kind: str, outcome: Outcome) -> bool:
+        info = self.kinds.get(kind)
+        return (
+            child.alive
+            and not self._closing
+            and info is not None
+            and info.reusable
+            and outcome in {Outcome.OK, Outcome.INVALID}
+            and child.jobs_done < _JOBS_PER_CHILD * (1 + child.number % 4 / 8)  # not all of them at once
+            and time.monotonic() - child.born < _CHILD_SECONDS * (1 + child.number % 4 / 8)
+            and not self._has_grown(child)
+        )
+
+    def _has_grown(self, child: Child) -> bool:
+        # A look into /proc costs more than a short job: one in sixteen is enough to find a leak.
+        if child.jobs_done % 16:
+            return False
+        return self._watch.resident(child.process.pid) > child.base_memory + 2 * _CHILD_GROWTH
+
+    def _retire(self, child: Child) -> None:
+        """End a child; its place is filled at once."""
+        with contextlib.suppress(ValueError):
+            self._idle.remove(child)
+        self._run(self._bury(child))
+        self._fill()
+
+    async def _bury(self, child: Child) -> None:
+        await child.close()
+        self._numbers.discard(child.number)
+
+    def _fill(self) -> None:
+        """Have as many children on their way as are missing."""
+        if self._closing or self._forkserver is None or self._forkserver.died.done():
+            return
+        coming = sum(task.get_name() == "spawn" for task in self._tasks)
+        wanted = self._settings.concurrency + _SPARES - len(self._idle) - len(self._busy) - coming
+        for _ in range(wanted):
+            self._run(self._add(), name="spawn")
+
+    async def _add(self) -> None:
+        while not self._closing:
+            try:
+                child = await self._spawn()
+            except (ChildFailed, ForkServerFailed) as error:
+                if self._forkserver is None or self._forkserver.died.done():
+                    return  # its restart fills the pool
+                await self._back_off(error)
+                continue
+            self._failures = 0
+            self._admit(child)
+            self._on_free()
+            return
+
+    def _admit(self, child: Child) -> None:
+        """Let a child that came up take jobs; it may die while nobody uses it."""
+        self._idle.append(child)
+        child.process.exited.add_done_callback(lambda _: self._idle_died(child))
+        if self._closing:
+            self._retire(child)
+
+    def _idle_died(self, child: Child) -> None:
+        if child in self._idle and not self._closing:
+            log.warning("child.died_idle", child=child.number)
+            self._retire(child)
+
+    async def _spawn(self) -> Child:
+        """Fork a child and wait until it stands in its sandbox."""
+        if self._forkserver is None:
+            raise ForkServerFailed("the fork server is not started")
+        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
+        self._numbers.add(number)
+        try:
+            process = await self._forkserver.spawn(number)
+        except BaseException:
+            self._numbers.discard(number)
+            raise
+        child = Child(process, self._watch, self._on_progress)
+        try:
+            await child.ready()
+        except BaseException:
+            await self._bury(child)
+            raise
+        return child
+
+    async def _back_off(self, error: Exception) -> None:
+        """Wait before the next try, longer each time; say so once, and each time a layer is missing."""
+        first, longest = _BACKOFF
+        if self._failures == 0 or isinstance(error, LayerMissing):
+            log.error("child.cannot_start", problem=str(error))
+        delay = min(longest, first * 2 ** min(self._failures, 16)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        self._failures += 1
+        await asyncio.sleep(delay)
+
+    def _run(self, work: object, name: str = "pool") -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End all children and the fork server; nothing is left when it returns."""
+        self._closing = True
+        for task in [task for task in self._tasks if task.get_name() == "spawn"]:
+            task.cancel()
+        for child in list(self._idle):
+            self._retire(child)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._forkserver is not None:
+            await self._forkserver.stop()

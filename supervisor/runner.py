@@ -1,0 +1,104 @@
+"""One attempt: limits, the output file, the child, the publication. Turns what was seen into an ending."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import structlog
+
+from renderer.outcome import Outcome
+from supervisor.artifacts import ArtifactDirectory, BadOutput, OutputFile
+from supervisor.child import Child, Limits
+from supervisor.classify import Observation, classify
+from supervisor.model import MEGABYTE, Artifact, Ending, Job
+from supervisor.pool import Pool
+from supervisor.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """Runs attempts on children that were taken from the pool, and gives the children back."""
+
+    def __init__(self, settings: Settings, pool: Pool, artifacts: ArtifactDirectory) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._artifacts = artifacts
+
+    def limits(self, job: Job) -> Limits:
+        """Return the limits of a job's attempt: what it asks for, never above what the operator allows."""
+        settings = self._settings
+        timeout = min(job.timeout or settings.timeout, settings.timeout)
+        memory = min(job.memory_mb or settings.memory_limit_mb, settings.memory_limit_mb)
+        return Limits(
+            timeout=timeout,
+            # The wall clock is what ends a job; the kernel's count is there for a supervisor that was stopped.
+            cpu=timeout * len(os.sched_getaffinity(0)) + 5,
+            memory=memory * MEGABYTE,
+            output=settings.output_limit_mb * MEGABYTE,
+        )
+
+    async def attempt(self, job: Job, child: Child) -> Ending:
+        """Render and publish; never raises for what a job or the disk does.
+
+        The child is back in the pool before the artifact is published: it need not wait for the disk.
+        """
+        started = time.monotonic()
+        try:
+            output = self._artifacts.open_output()
+        except OSError as error:
+            self._pool.give_back(child, job.kind, Outcome.OK)
+            return Ending(Outcome.INTERNAL, f"no file for the output: {error}", started=started)
+        try:
+            seen = await child.render(job, self.limits(job), output.fd)
+            outcome, message = classify(seen)
+            self._log_end(job, child, seen, outcome)
+            self._pool.give_back(child, job.kind, outcome)
+            ending = Ending(
+                outcome,
+                message,
+                started=started,
+                peak_memory_bytes=seen.peak_memory_bytes,
+                cpu_seconds=seen.cpu_seconds,
+                exit_signal=seen.status.signal if seen.status else None,
+            )
+            if outcome is Outcome.OK and self._pool.kinds[job.kind].writes_output and seen.reply is not None:
+                await self._publish(job, output, seen.reply["content_type"], ending)
+        finally:
+            output.close()
+        ending.finished = time.monotonic()
+        return ending
+
+    async def _publish(self, job: Job, output: OutputFile, content_type: str, ending: Ending) -> None:
+        try:
+            # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
+            ending.artifact = await asyncio.to_thread(
+                self._artifacts.publish, output, job.id, job.token.attempt, content_type
+            )
+        except BadOutput as error:
+            ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
+        except OSError as error:
+            ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
+
+    def withdraw(self, job: Job, artifact: Artifact) -> None:
+        """Remove an artifact whose attempt does not count; it was never visible."""
+        try:
+            self._artifacts.withdraw(artifact, job.id, job.token.attempt)
+        except OSError as error:
+            log.warning("artifact.not_withdrawn", url=artifact.url, problem=str(error))
+
+    def _log_end(self, job: Job, child: Child, seen: Observation, outcome: Outcome) -> None:
+        if seen.reply is None:
+            log.warning(
+                "child.ended",
+                child=child.number,
+                job_id=job.id,
+                attempt=job.token.attempt,
+                correlation_id=job.correlation_id,
+                outcome=outcome.value,
+                killed=seen.kill is not None,
+                exit_signal=seen.status.signal if seen.status else None,
+                exit_code=seen.status.code if seen.status else None,
+            )

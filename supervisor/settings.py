@@ -1,0 +1,154 @@
+"""Settings, from the environment: the documented names and those of the system this replaces.
+
+Every mistake is reported at once, a line each; the value is shown unless it may hold a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from renderer.sandbox import SandboxMode
+from supervisor.errors import ConfigurationError
+
+_SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
+_PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
+
+
+def _plugins(value: object) -> object:
+    """Parse `kind=package.module:callable,…`."""
+    if not isinstance(value, str):
+        return value
+    found = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        match = _PLUGIN.fullmatch(part)
+        if match is None:
+            raise ValueError(f"each plug-in must be kind=package.module:callable, got {part!r}")
+        found[match[1]] = match[2]
+    return found
+
+
+def _names(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """The settings of a supervisor. Field comments give what a name alone does not."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=True)
+
+    database_url: SecretStr | None = Field(None, validation_alias=_names("DATABASE_URL", "PG_BOSS_DATABASE_URL"))
+    listen_database_url: SecretStr | None = Field(None, validation_alias="LISTEN_DATABASE_URL")
+    concurrency: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=512, validation_alias="RENDER_CONCURRENCY"
+    )
+    polling_interval: float = Field(
+        60.0, gt=0, validation_alias=_names("RENDER_POLLING_INTERVAL", "PG_BOSS_POLLING_INTERVAL")
+    )
+    enable_events: bool = Field(True, validation_alias="RENDER_ENABLE_EVENTS")  # noqa: FBT003 - a default, not a flag
+    max_connections: int = Field(3, ge=2, validation_alias=_names("RENDER_MAX_CONNECTIONS", "PG_BOSS_MAX_CONNECTIONS"))
+    memory_limit_mb: int = Field(
+        512, ge=16, validation_alias=_names("RENDER_MEMORY_LIMIT_MB", "WORKER_MEMORY_LIMIT_MB")
+    )
+    timeout_seconds: float = Field(900.0, gt=0, validation_alias="RENDER_TIMEOUT_SECONDS")
+    timeout_ms: float | None = Field(None, gt=0, validation_alias="RENDER_JOB_TIMEOUT_MS")
+    max_attempts: int = Field(5, ge=1, validation_alias=_names("RENDER_MAX_ATTEMPTS", "RENDER_JOB_RETRY_LIMIT"))
+    retry_delay_seconds: float = Field(
+        30.0, ge=0, validation_alias=_names("RENDER_RETRY_DELAY_SECONDS", "RENDER_JOB_RETRY_DELAY_SECONDS")
+    )
+    offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
+    sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
+    plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
+        default_factory=dict, validation_alias="RENDER_PLUGINS"
+    )
+    plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")
+    artifacts_url: str | None = Field(None, validation_alias="RENDER_ARTIFACTS_URL")
+    output_limit_mb: int = Field(2048, ge=1, validation_alias="RENDER_OUTPUT_LIMIT_MB")
+    shutdown_seconds: float = Field(30.0, ge=0, validation_alias="RENDER_SHUTDOWN_SECONDS")
+    shutdown_ms: float | None = Field(None, ge=0, validation_alias="WORKER_SHUTDOWN_TIMEOUT_MS")
+    supervisor_name: str = Field(
+        default_factory=socket.gethostname, min_length=1, max_length=200, validation_alias="RENDER_SUPERVISOR_NAME"
+    )
+    rescue_grace_seconds: float = Field(15.0, ge=0, validation_alias="RENDER_RESCUE_GRACE_SECONDS")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", validation_alias="RENDER_LOG_LEVEL")
+    log_format: str = Field("auto", pattern="^(auto|json|console)$", validation_alias="RENDER_LOG_FORMAT")
+    max_scene_objects: int = Field(100, ge=1, validation_alias="MAX_SCENE_OBJECTS")
+    max_scene_duration_seconds: float = Field(300.0, gt=0, validation_alias="MAX_SCENE_DURATION_SECONDS")
+    max_video_pixels: int = Field(8_294_400, ge=1, le=8_294_400, validation_alias="MAX_VIDEO_PIXELS")
+    distributed_locks: bool = Field(True, validation_alias="ENABLE_DISTRIBUTED_LOCKS")  # noqa: FBT003 - as above
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_empty_values(cls, values: Any) -> Any:
+        """Take a variable that is set to nothing as one that is not set, as an environment file writes it."""
+        return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _only_a_directory(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+                raise ValueError("must be a directory as file:///path; object stores are not supported by this release")
+        return value
+
+    @property
+    def timeout(self) -> float:
+        """Wall clock of one attempt, in seconds."""
+        if "timeout_seconds" in self.model_fields_set or self.timeout_ms is None:
+            return self.timeout_seconds
+        return self.timeout_ms / 1000
+
+    @property
+    def shutdown(self) -> float:
+        """Seconds that a drain may take."""
+        if "shutdown_seconds" in self.model_fields_set or self.shutdown_ms is None:
+            return self.shutdown_seconds
+        return self.shutdown_ms / 1000
+
+    @property
+    def artifacts_directory(self) -> Path:
+        """Where artifacts are stored: the setting, systemd's state directory, or the user's."""
+        if self.artifacts_url is not None:
+            return Path(unquote(urlsplit(self.artifacts_url).path))
+        if state := os.environ.get("STATE_DIRECTORY"):
+            return Path(state.split(":")[0]) / "artifacts"
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "jobsupervisor" / "artifacts"
+
+    def require_database(self) -> str:
+        """Return the URL of the database. Raises ConfigurationError where none is set."""
+        if self.database_url is None:
+            raise ConfigurationError(
+                "DATABASE_URL: must be set, as in postgresql://user@host/database; "
+                "only `demo` and `render` bring a database of their own"
+            )
+        return self.database_url.get_secret_value()
+
+    @property
+    def listen_url(self) -> str:
+        """The URL of the LISTEN connection. Raises ConfigurationError where no database is set."""
+        return self.listen_database_url.get_secret_value() if self.listen_database_url else self.require_database()
+
+
+def load(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings; `overrides` are by environment name and win. Raises ConfigurationError with every mistake."""
+    try:
+        return Settings(**(overrides or {}))
+    except ValidationError as error:
+        raise ConfigurationError(*(_line(problem) for problem in error.errors(include_url=False))) from None
+
+
+def _line(problem: Any) -> str:
+    """Return one mistake as one line: the setting, the rule, the value."""
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    rule = problem["msg"].removeprefix("Value error, ")
+    rule = rule[0].lower() + rule[1:]
+    return f"{name}: {rule}" if _SECRET.search(name) else f"{name}: {rule}, got {problem['input']!r}"

@@ -1,0 +1,148 @@
+"""The queue from a client's side: enqueue, look, wait, and the dead letters. For commands; no pool, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.rows import dict_row
+
+from supervisor.errors import ExpectedError, SchemaError
+from supervisor.store.connection import connect, unreachable
+from supervisor.store.kinds import plugin_kinds
+from supervisor.store.statements import query
+
+
+class Refused(ExpectedError):  # noqa: N818 - reads as what happened
+    """The database refused a call: its message, with detail and hint."""
+
+
+class Client:
+    """One connection. Public functions and views are found whatever schema they were installed in."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def connect(cls, url: str) -> Iterator[Client]:
+        """Connect for the time of a `with` block. Raises DatabaseUnreachable, SchemaError where nothing is installed."""
+        with connect(url, "jobsupervisor client") as connection:
+            client = cls(connection)
+            schema = client._rows("public_schema")
+            if not schema:
+                raise SchemaError(
+                    "the schema must be installed: there is no enqueue_render; run `jobsupervisor migrate`"
+                )
+            client._rows("use_schema", schema=schema[0]["nspname"])
+            yield client
+
+    def _rows(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query. Raises Refused for what the database refuses, DatabaseUnreachable when it is gone."""
+        try:
+            with self._connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute(query(statement), parameters)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError as error:
+            raise unreachable(error) from None
+        except psycopg.Error as error:
+            said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
+            raise Refused("\n".join(filter(None, said))) from None
+
+    def enqueue(self, kind: str, spec: object, config: object, **options: Any) -> str:
+        """Enqueue one job; `options` are the other parameters of enqueue_render, `timeout` in seconds."""
+        parameters = {
+            name: options.get(name)
+            for name in (
+                "idempotency_key",
+                "run_at",
+                "max_attempts",
+                "timeout",
+                "memory_mb",
+                "user_id",
+                "correlation_id",
+            )
+        }
+        rows = self._rows(
+            "enqueue",
+            kind=kind,
+            spec=orjson.dumps(spec).decode(),
+            config=orjson.dumps(config).decode(),
+            priority=options.get("priority") or 0,
+            **parameters,
+        )
+        return str(rows[0]["enqueue_render"])
+
+    def job(self, job_id: str) -> dict[str, Any] | None:
+        """Return a job's row of render_jobs."""
+        rows = self._rows("job", id=job_id)
+        return rows[0] if rows else None
+
+    def jobs(self, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the rows of several jobs, by id."""
+        return {str(row["id"]): row for row in self._rows("jobs", ids=list(job_ids))}
+
+    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+        """Return the attempts of a job, in order."""
+        return self._rows("attempts", id=job_id)
+
+    def listen(self) -> None:
+        """Subscribe to final statuses; do so before what is waited for can happen."""
+        self._rows("listen_events")
+
+    def register_plugins(self, plugins: Mapping[str, str]) -> None:
+        """Make the names of plug-in kinds known; needs more than an enqueuing role where there are any."""
+        if plugins:
+            self._rows("register_kinds", kinds=plugin_kinds(plugins))
+
+    def wait(self, job_id: str, on_progress: Callable[[float], None] | None = None) -> dict[str, Any] | None:
+        """Wait for a job's final status, by notification; return its row, or None when it is gone.
+
+        Needs `listen` before the job could end. Who wants to see progress has the row read once a second.
+        """
+        while True:
+            row = self.job(job_id)
+            if row is None or row["status"] in {"completed", "failed", "cancelled"}:
+                return row
+            if on_progress is not None:
+                on_progress(row["progress"])
+            for notice in self._connection.notifies(timeout=None if on_progress is None else 1.0):
+                if orjson.loads(notice.payload)["id"] == job_id:
+                    break
+
+    def supervisors(self) -> list[dict[str, Any]]:
+        """Return the supervisors that are alive."""
+        return self._rows("supervisors_alive")
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Return jobs by status and kind."""
+        return self._rows("status_counts")
+
+    def flow(self) -> dict[str, Any]:
+        """Return throughput and ages."""
+        return self._rows("status_flow")[0]
+
+    def dead_letters(self, kind: str | None, failure: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return dead letters, newest first."""
+        return self._rows("dead_letters", kind=kind, failure=failure, limit=limit)
+
+    def dead_letter(self, job_id: str) -> dict[str, Any] | None:
+        """Return one dead letter, whole."""
+        rows = self._rows("dead_letter", id=job_id)
+        return rows[0] if rows else None
+
+    def redrive(self, job_id: str) -> str:
+        """Put one dead letter back into the queue."""
+        return str(self._rows("redrive", id=job_id)[0]["redrive_render"])
+
+    def redrive_many(self, kind: str | None, failure: str | None, limit: int) -> list[str]:
+        """Put dead letters back into the queue, oldest first."""
+        rows = self._rows("redrive_many", kind=kind, failure=failure, limit=limit)
+        return [str(row["redrive_render"]) for row in rows]
+
+    def purge(self, seconds: float) -> int:
+        """Delete dead letters older than that; return how many."""
+        return int(self._rows("purge", seconds=seconds)[0]["purge_dead_letters"])

@@ -1,0 +1,97 @@
+"""The LISTEN connection: wake-ups and cancellations come in here, and it holds the lock of the supervisor's name.
+
+The session's advisory lock is the sign of life that others go by: the server frees it the moment this process is gone.
+When only the connection breaks, the process lives on and takes its name again; its own half-dead session may still hold
+the lock, and is ended, since it is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+
+from supervisor.errors import DatabaseUnreachable
+from supervisor.settings import Settings
+from supervisor.store.connection import connect_async, unreachable
+from supervisor.store.statements import query
+
+log = structlog.get_logger()
+
+_MOST_NAMES = 1000
+
+
+class Listener:
+    """One LISTEN session. `on_wake` gets the payload of a wake-up, `on_cancel` a job's id."""
+
+    def __init__(self, settings: Settings, on_wake: Callable[[str], None], on_cancel: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._on_wake = on_wake
+        self._on_cancel = on_cancel
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._backend = 0
+
+    async def connect(self, name: str | None = None) -> str:
+        """Open the session, take a name, subscribe; return the name. Raises DatabaseUnreachable.
+
+        `name` is the one that this process went by before, to be taken again.
+        """
+        await self.close()
+        connection = await connect_async(self._settings.listen_url, "jobsupervisor listen")
+        try:
+            taken = await self._take_name(connection, name)
+            await connection.execute(query("listen"))
+        except psycopg.OperationalError as error:
+            await connection.close()
+            raise unreachable(error) from error
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        self._backend = connection.info.backend_pid
+        return taken
+
+    async def _take_name(self, connection: psycopg.AsyncConnection[Any], before: str | None) -> str:
+        if before is not None:
+            if await self._try_lock(connection, before):
+                return before
+            await connection.execute(query("lock_holder"), {"name": before, "pid": self._backend})
+            if await self._try_lock(connection, before):
+                return before
+        base = self._settings.supervisor_name
+        for number in range(1, _MOST_NAMES):
+            name = base if number == 1 else f"{base}#{number}"
+            if await self._try_lock(connection, name):
+                return name
+        raise DatabaseUnreachable(f"a supervisor's name must be free: {base} to {base}#{_MOST_NAMES} are all in use")
+
+    @staticmethod
+    async def _try_lock(connection: psycopg.AsyncConnection[Any], name: str) -> bool:
+        cursor = await connection.execute(query("lock_name"), {"name": name})
+        row = await cursor.fetchone()
+        return row is not None and bool(row[0])
+
+    async def listen(self) -> None:
+        """Hand on what comes in, until the connection breaks. Raises DatabaseUnreachable then."""
+        if self._connection is None:
+            raise DatabaseUnreachable("the LISTEN connection is closed")
+        try:
+            async for notice in self._connection.notifies():
+                if notice.channel == "jobsupervisor_cancel":
+                    self._on_cancel(notice.payload)
+                else:
+                    self._on_wake(notice.payload)
+        except psycopg.OperationalError as error:
+            raise unreachable(error) from error
+        raise DatabaseUnreachable("the LISTEN connection was closed")
+
+    async def close(self) -> None:
+        """Close the session; the name is free at once."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with contextlib.suppress(psycopg.Error, asyncio.CancelledError):
+                await connection.close()

@@ -1,0 +1,142 @@
+"""Installs and upgrades the schema: numbered files, checksummed, applied under a lock, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import scalar_row
+
+from supervisor.errors import SchemaError
+from supervisor.store.connection import connect
+from supervisor.store.statements import Migration, migrations, query
+
+DEFAULT_PUBLIC_SCHEMA = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """What is applied in a database and what is still to come, for one public schema."""
+
+    applied: tuple[int, ...]
+    pending: tuple[Migration, ...]
+    public_schema: str
+
+
+def migrate(url: str, public_schema: str | None = None) -> SchemaState:
+    """Apply what is pending; return the state as it was before.
+
+    Raises SchemaError when the database is newer than the program, when an applied file was changed since, when the
+    public schema differs from the installed one, or when a public name is taken by an object that is not ours.
+    """
+    with connect(url) as connection, connection.transaction():
+        connection.execute(query("migration_lock"))
+        state = _state(connection, public_schema)
+        for migration in state.pending:
+            _apply(connection, migration, state.public_schema)
+    return state
+
+
+def schema_state(url: str, public_schema: str | None = None) -> SchemaState:
+    """Return what is applied and pending, changing nothing. Raises SchemaError as `migrate` does."""
+    with connect(url) as connection:
+        return _state(connection, public_schema)
+
+
+def nothing_applied(public_schema: str | None) -> SchemaState:
+    """Return the state of an empty database, to show what would run there."""
+    return SchemaState((), migrations(), public_schema or DEFAULT_PUBLIC_SCHEMA)
+
+
+def require_current(url: str) -> SchemaState:
+    """Return the state of an up-to-date schema. Raises SchemaError when it is behind, or newer than this program."""
+    state = schema_state(url)
+    if state.pending:
+        raise SchemaError(
+            f"the schema must be at version {migrations()[-1].version}, it is at {max(state.applied, default=0)}; "
+            "run `jobsupervisor migrate`"
+        )
+    return state
+
+
+def script(state: SchemaState) -> str:
+    """Return the SQL that `migrate` would run."""
+    if not state.pending:
+        return ""
+    steps = (f"-- migration {m.version:04}_{m.name}\n{_text(m, state.public_schema)}" for m in state.pending)
+    return "\n".join((bootstrap_text(), *steps))
+
+
+def bootstrap_text() -> str:
+    """Return the statements that make the table of applied migrations."""
+    return query("migration_bootstrap")
+
+
+def _state(connection: psycopg.Connection[Any], public_schema: str | None) -> SchemaState:
+    """Compare what the database records with what this program ships."""
+    shipped = migrations()
+    rows: list[tuple[int, str, str, str]] = []
+    if connection.cursor(row_factory=scalar_row).execute(query("migration_installed")).fetchone():
+        rows = cast("list[tuple[int, str, str, str]]", connection.execute(query("migration_applied")).fetchall())
+    if rows and rows[-1][0] > shipped[-1].version:
+        raise SchemaError(
+            f"the database must not be newer than this program: it is at version {rows[-1][0]}, this program knows "
+            f"{shipped[-1].version}; upgrade jobsupervisor here"
+        )
+    for (version, name, checksum, _), migration in zip(rows, shipped, strict=False):
+        if checksum != migration.checksum:
+            raise SchemaError(
+                f"an applied migration must not change: {version:04}_{name} differs from the file that was applied; "
+                "install the jobsupervisor release that applied it, or one that follows it"
+            )
+    installed = rows[-1][3] if rows else None
+    if installed is not None and public_schema not in {None, installed}:
+        raise SchemaError(
+            f"the public schema cannot change: it is {installed!r}, got {public_schema!r}; "
+            f"leave --public-schema out, or pass {installed!r}"
+        )
+    return SchemaState(
+        applied=tuple(row[0] for row in rows),
+        pending=shipped[len(rows) :],
+        public_schema=installed or public_schema or DEFAULT_PUBLIC_SCHEMA,
+    )
+
+
+def _apply(connection: psycopg.Connection[Any], migration: Migration, public_schema: str) -> None:
+    """Run one migration and record it, inside the caller's transaction."""
+    if not connection.execute(query("schema_exists"), {"schema": public_schema}).fetchone()[0]:  # type: ignore[index]
+        raise SchemaError(
+            f"the public schema must exist: there is no schema {public_schema!r} in this database; create it first"
+        )
+    taken = connection.execute(
+        query("migration_taken"),
+        {
+            "schema": public_schema,
+            "functions": list(migration.functions),
+            "relations": list(migration.relations),
+        },
+    ).fetchall()
+    if taken:
+        raise SchemaError(
+            f"schema {public_schema!r} must not have objects of these names: {', '.join(row[0] for row in taken)}; "
+            "they are not ours and are left alone. Rename them, or install into another schema: "
+            "`create schema render; ` and `jobsupervisor migrate --public-schema render`"
+        )
+    connection.execute(cast("Any", bootstrap_text()))
+    connection.execute(cast("Any", _text(migration, public_schema)))
+    connection.execute(
+        query("migration_record"),
+        {
+            "version": migration.version,
+            "name": migration.name,
+            "checksum": migration.checksum,
+            "public_schema": public_schema,
+        },
+    )
+
+
+def _text(migration: Migration, public_schema: str) -> str:
+    """Return a migration's statements with the public schema filled in."""
+    return migration.text.replace("__public__", sql.Identifier(public_schema).as_string())

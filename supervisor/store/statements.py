@@ -1,0 +1,58 @@
+"""The SQL files: migrations and named queries. Python holds no statement text."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+
+def _root() -> Traversable:
+    """Return the folder of SQL files: inside an installed package, at the top of a checkout."""
+    packaged = files("supervisor") / "sql"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "sql"
+
+
+@functools.cache
+def query(name: str) -> str:
+    """Return the text of the named query `sql/queries/<name>.sql`."""
+    return (_root() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file of `sql/migrations`, and the public names that it creates."""
+
+    version: int
+    name: str
+    text: str
+    functions: tuple[str, ...]
+    relations: tuple[str, ...]
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file as it is shipped, before the public schema is filled in."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def _declared(text: str, what: str) -> tuple[str, ...]:
+    """Return the names listed in the file's header line `-- public <what>: a b c`."""
+    match = re.search(rf"^-- public {what}: (.+)$", text, re.MULTILINE)
+    return tuple(match.group(1).split()) if match else ()
+
+
+@functools.cache
+def migrations() -> tuple[Migration, ...]:
+    """Return all migrations, in order. Versions are consecutive from 1."""
+    found = []
+    for entry in sorted((_root() / "migrations").iterdir(), key=lambda e: e.name):
+        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
+            text = entry.read_text(encoding="utf-8")
+            found.append(
+                Migration(int(match[1]), match[2], text, _declared(text, "functions"), _declared(text, "relations"))
+            )
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The tests: real servers, real processes, nothing mocked, nothing left behind."""

@@ -1,0 +1,1 @@
+"""What every test may use, and what is checked around every test."""

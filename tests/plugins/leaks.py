@@ -1,0 +1,110 @@
+"""A test that leaves a process, a descriptor or a thread behind fails, with the list of what it left.
+
+What the check gives a moment to end, it waits for: processes on their descriptors, threads by joining. The worker is a
+subreaper: when a process dies, what it leaves running becomes our child instead of init's, and is found too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.plugins.databases import Servers
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this process has at one moment, apart from the session's servers."""
+
+    processes: frozenset[psutil.Process]
+    descriptors: frozenset[tuple[int, str]]
+    threads: frozenset[threading.Thread]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--leak-grace", type=float, default=5.0, help="seconds that what a test started may take to end")
+
+
+def pytest_configure() -> None:
+    """Become a subreaper."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(servers: Servers, pytestconfig: pytest.Config) -> Iterator[None]:
+    """Compare what this process has before and after the test.
+
+    Fixtures of a wider scope are set up before the first look and torn down after the second: what they hold is theirs.
+    """
+    grace = pytestconfig.getoption("--leak-grace")
+    before = held(servers)
+    yield
+    leaks = [*_processes(before, servers, grace), *_threads(before, servers, grace), *_descriptors(before, servers)]
+    if leaks:
+        pytest.fail("the test left behind:\n" + "\n".join(leaks))
+
+
+def held(servers: Servers) -> Held:
+    """Look at what this process has."""
+    ours = {server.pid for server in servers.running()}
+    processes = set[psutil.Process]()
+    for child in psutil.Process().children():
+        if child.pid not in ours:
+            processes.add(child)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                processes.update(child.children(recursive=True))
+    locks = {lock for server in servers.running() for lock in server.locks}
+    return Held(frozenset(processes), frozenset(_open_descriptors(locks)), frozenset(threading.enumerate()))
+
+
+def _open_descriptors(ours: set[int]) -> Iterator[tuple[int, str]]:
+    # All at once: the listing holds a descriptor of its own, which must be closed by the time we look at the targets.
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            if int(entry.name) not in ours:
+                yield int(entry.name), str(entry.readlink())
+
+
+def _processes(before: Held, servers: Servers, grace: float) -> Iterator[str]:
+    new = held(servers).processes - before.processes
+    said = {process: _describe(process) for process in new}
+    _, alive = psutil.wait_procs(new, timeout=grace)
+    for process in alive:
+        yield f"process {process.pid}: {said[process]}"
+        # The next test must not pay for this one.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=grace)
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.NoSuchProcess:
+        return "(ended)"
+
+
+def _threads(before: Held, servers: Servers, grace: float) -> Iterator[str]:
+    for thread in held(servers).threads - before.threads:
+        thread.join(grace)
+        if thread.is_alive():
+            yield f"thread {thread.name}"
+
+
+def _descriptors(before: Held, servers: Servers) -> Iterator[str]:
+    if held(servers).descriptors - before.descriptors:
+        # What nobody refers to any more was forgotten, not closed, but its own ResourceWarning says that better.
+        gc.collect()
+        for number, target in sorted(held(servers).descriptors - before.descriptors):
+            yield f"descriptor {number}: {target}"

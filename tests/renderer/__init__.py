@@ -1,0 +1,1 @@
+"""Tests of the built-in kinds, by the pictures they draw."""
