@@ -146,23 +146,31 @@ def explain(error: BaseException) -> tuple[Outcome, str]:
         return Outcome.INVALID, f"{field}: {message}" if field else message
     # By name as well, so that a plug-in need not import anything of ours.
     if isinstance(error, InvalidSpec) or any(base.__name__ == "InvalidSpec" for base in type(error).__mro__):
-        return Outcome.INVALID, str(error)
+        return Outcome.INVALID, _text(error)
     for cause in _chain(error):
         if isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM:
             return Outcome.MEMORY, f"out of memory under the job's limit{_where(error)}"
     if isinstance(error, LimitExceeded):
-        return Outcome.LIMIT, str(error)
+        return Outcome.LIMIT, _text(error)
     if isinstance(error, OSError):
         return _explain_os_error(error)
-    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+    if isinstance(error, RuntimeError) and "can't start new thread" in _text(error):
         return Outcome.LIMIT, f"too many threads or processes{_where(error)}"
     if isinstance(error, SystemExit):
         return Outcome.RENDER_ERROR, f"the renderer called sys.exit({error.code!r}){_where(error)}"
-    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {error}{_where(error)}"
+    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {_text(error)}{_where(error)}"
+
+
+def _text(error: BaseException) -> str:
+    """Return an exception's message; one that cannot be had must not end the child in place of an answer."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is a stranger's method
+        return "(its message cannot be read)"
 
 
 def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
-    text = f"{error.strerror or error}{_where(error)}"
+    text = f"{error.strerror or _text(error)}{_where(error)}"
     if error.errno == errno.EFBIG:
         return Outcome.LIMIT, f"a file grew over the limit of the output: {text}"
     if error.errno in {errno.EMFILE, errno.ENFILE}:
@@ -171,17 +179,18 @@ def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
         return Outcome.LIMIT, f"too many processes: {text}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
-    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {error}{_where(error)}"
+    return Outcome.RENDER_ERROR, f"{type(error).__name__}: {_text(error)}{_where(error)}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:
     """Return an exception with what caused it, and what was being handled when it was raised."""
-    found: list[BaseException] = []
+    # By identity: two exceptions are not to be compared by a method of their own.
+    found: dict[int, BaseException] = {}
     current: BaseException | None = error
-    while current is not None and current not in found:
-        found.append(current)
-        current = current.__cause__ or current.__context__
-    return found
+    while current is not None and id(current) not in found:
+        found[id(current)] = current
+        current = current.__cause__ if current.__cause__ is not None else current.__context__
+    return list(found.values())
 
 
 def _where(error: BaseException) -> str:

@@ -26,12 +26,11 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import setproctitle
 
-from renderer import child, limits, plugins, sandbox, syscalls, wire
+from renderer import child, limits, plugins, sandbox, strays, syscalls, wire
 from renderer.registry import Kind
 
 
@@ -146,18 +145,9 @@ class ForkServer:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(forked.pid, signal.SIGKILL)
         _, status, usage = os.wait4(forked.pid, 0)
-        self._kill_strays()
+        # What left its child's group (setsid) came to us when the child ended.
+        strays.kill_all_but({other.pid for other in self._children.values()})
         return status, usage
-
-    def _kill_strays(self) -> None:
-        """Kill processes that left their child's group (setsid) and came to us when the child ended."""
-        known = {forked.pid for forked in self._children.values()}
-        listed = Path(f"/proc/self/task/{os.getpid()}/children")
-        while strays := {int(pid) for pid in listed.read_text(encoding="ascii").split()} - known:
-            for pid in strays:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from renderer import registry
+from renderer import registry, strays
 from renderer.registry import Kind
+
+_MAX_WORDS = 4000
+"""Bytes of what a trial says: few enough that a pipe takes them in one piece (PIPE_BUF, pipe(7))."""
 
 
 def load_all(plugins: Mapping[str, str], import_seconds: float) -> tuple[dict[str, Kind], dict[str, str]]:
@@ -58,17 +61,34 @@ def _trial(name: str, target: str, seconds: float) -> str | None:
         os.close(reader)
         _trial_child(name, target, writer)
     os.close(writer)
-    with contextlib.closing(os.fdopen(reader, "rb")) as pipe:
-        in_time = bool(select.select([pipe], [], [], seconds)[0])
-        if not in_time:
-            os.kill(pid, signal.SIGKILL)
-        said = pipe.read().decode(errors="replace") if in_time else ""
-    _, status = os.waitpid(pid, 0)
+    pidfd = os.pidfd_open(pid)
+    try:
+        in_time = bool(select.select([reader, pidfd], [], [], seconds)[0])
+        # What it says comes in one piece. The end of the pipe is not waited for: what it forked may hold it open.
+        spoke = bool(select.select([reader], [], [], 0)[0])
+        said = os.read(reader, _MAX_WORDS).decode(errors="replace") if spoke else ""
+    finally:
+        os.close(reader)
+        os.close(pidfd)
+    status = _end_trial(pid)
+    if said:
+        return None if said == "ok" else said
     if not in_time:
         return f"{target}: importing it must take at most {seconds:g} s; it was ended"
-    if said == "ok":
-        return None
-    return said or f"{target}: importing it ended the process (wait status {status})"
+    return f"{target}: importing it ended the process (wait status {status})"
+
+
+def _end_trial(pid: int) -> int:
+    """Reap the trial process once it has ended, with all that it forked; return its wait status."""
+    # Ours until it is reaped, so neither number can be another's.
+    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    # The fork server has no child of its own yet: what is left is what the import forked and let go.
+    strays.kill_all_but(set())
+    return status
 
 
 def _trial_child(name: str, target: str, writer: int) -> None:
@@ -80,8 +100,10 @@ def _trial_child(name: str, target: str, writer: int) -> None:
         threads = len(list(Path("/proc/self/task").iterdir()))
         if threads > 1:
             said = f"{target}: importing it must not start threads, it started {threads - 1}; start them in render()"
+        elif processes := strays.children():
+            said = f"{target}: importing it must not start processes, it left {len(processes)}; start them in render()"
     except BaseException as error:  # noqa: BLE001 - whatever a module raises when it is imported
         traceback.print_exc(file=sys.stderr)
         said = f"{target}: {type(error).__name__}: {error}"
-    os.write(writer, said.encode()[:4000])
+    os.write(writer, said.encode(errors="replace")[:_MAX_WORDS])
     os._exit(0)

@@ -28,7 +28,7 @@ def _checked(result: int, call: str) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Do prctl(2) with one argument."""
+    """Set one of the attributes of this process (prctl(2))."""
     unused = ctypes.c_ulong(0)
     _checked(_libc.prctl(option, ctypes.c_ulong(value), unused, unused, unused), f"prctl({option}, {value})")
 

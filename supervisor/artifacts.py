@@ -89,14 +89,14 @@ class ArtifactDirectory:
 
     def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Check, copy, hash and publish what was written. Raises BadOutput, or OSError for the disk's faults."""
-        information = os.fstat(output.fd)
-        if not stat.S_ISREG(information.st_mode):
+        if not stat.S_ISREG(os.fstat(output.fd).st_mode):
             raise BadOutput("the output must stay a regular file")
-        if not information.st_size:
-            raise BadOutput("the renderer wrote nothing to its output; write the artifact to `out`")
         copy = self._unnamed()
         try:
             digest, size = _copy(output.fd, copy, content_type)
+            # Asked of the copy: the child may still cut the file that it wrote to.
+            if not size:
+                raise BadOutput("the renderer wrote nothing to its output; write the artifact to `out`")
             path = self._path(job_id, attempt, content_type)
             self._name(copy, path)
         finally:

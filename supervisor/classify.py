@@ -16,7 +16,7 @@ MAX_ERROR = 4000
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,99}")
 # The last words of Rust and of C++ when an allocation fails. A stranger may write them too: both readings are offences.
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|std::bad_alloc")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def classify(seen: Observation) -> tuple[Outcome, str | None]:
 def _from_reply(reply: dict[str, Any]) -> tuple[Outcome, str | None]:
     """Take a child's word, as far as it goes: it may not claim an outcome that only the supervisor can find."""
     said = reply.get("outcome")
-    if said not in CHILD_MAY_SAY:
+    # A stranger's JSON may hold a list there, which no set can be asked for.
+    if not isinstance(said, str) or said not in CHILD_MAY_SAY:
         return Outcome.PROTOCOL, f"the reply must carry one of the outcomes of a reply, got {str(said)[:100]!r}"
     if said == Outcome.OK:
         content_type = reply.get("content_type")

@@ -12,7 +12,7 @@ and are sent again; a claim whose answer was lost is given back by `release_unkn
 
 Wake-ups. `_look` says that there may be work that we have not seen. It is set by a wake-up, a poll, a due job, a
 reconnect, and by a claim that got all it asked for; it is cleared before a claim is sent, so that a wake-up that arrives
-while the claim is under way sets it again and is not lost.
+while the claim is under way sets it again and is not lost. A statement that claims nothing does not clear it.
 """
 
 from __future__ import annotations
@@ -236,7 +236,8 @@ class Dispatcher:
         want = self._capacity()
         acks = self._sendable()
         moved, self._moved = self._moved, {}
-        self._look, self._progress_at = False, _NEVER
+        self._look = self._look and not want
+        self._progress_at = _NEVER
         started = time.monotonic()
         try:
             answer = await self._store.exchange(acks, moved, list(self._pool.kinds), want)
@@ -259,6 +260,8 @@ class Dispatcher:
             full = len(answer.claimed) >= want
             self._look = self._look or full
             self._due_at = _NEVER if full or answer.due is None else time.monotonic() + answer.due
+        elif any(verdict.verdict in {"queued", "given_back"} for verdict in answer.verdicts):
+            self._look = True  # nobody asked when these are due; whoever is free next does
         self._start_waiting()
         if self._look and self._capacity():
             self._event.set()

@@ -9,6 +9,12 @@ import orjson
 import structlog
 
 
+def _in_order(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put what a reader looks for first in front."""
+    head = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**head, **event}
+
+
 def configure(level: str, form: str) -> None:
     """Set up structlog for this process; `form` is auto (console on a terminal, else JSON), json or console."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
@@ -16,6 +22,7 @@ def configure(level: str, form: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _in_order,
     ]
     if console:
         processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))

@@ -43,7 +43,15 @@ def _names(*names: str) -> AliasChoices:
 class Settings(BaseSettings):
     """The settings of a supervisor. Field comments give what a name alone does not."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=True)
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        frozen=True,
+        case_sensitive=True,
+        # A documented name that is set to nothing must not hide the other name of the same setting.
+        env_ignore_empty=True,
+        # No clock and no limit of the kernel takes an infinite number of seconds.
+        allow_inf_nan=False,
+    )
 
     database_url: SecretStr | None = Field(None, validation_alias=_names("DATABASE_URL", "PG_BOSS_DATABASE_URL"))
     listen_database_url: SecretStr | None = Field(None, validation_alias="LISTEN_DATABASE_URL")
@@ -148,7 +156,17 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
 
 def _line(problem: Any) -> str:
     """Return one mistake as one line: the setting, the rule, the value."""
-    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    name = _set_name(str(problem["loc"][0])) if problem["loc"] else "settings"
     rule = problem["msg"].removeprefix("Value error, ")
     rule = rule[0].lower() + rule[1:]
-    return f"{name}: {rule}" if _SECRET.search(name) else f"{name}: {rule}, got {problem['input']!r}"
+    hidden_or_told = _SECRET.search(name) or ", got " in rule
+    return f"{name}: {rule}" if hidden_or_told else f"{name}: {rule}, got {problem['input']!r}"
+
+
+def _set_name(documented: str) -> str:
+    """Return the name under which a setting stands in the environment, where it has several."""
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices) and documented in alias.choices:
+            return next((str(name) for name in alias.choices if os.environ.get(str(name))), documented)
+    return documented

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every renderer takes the same three arguments
 """Jobs that misbehave, for `jobsupervisor demo` and the tests: what users' renders do on a bad day."""
 
 from __future__ import annotations

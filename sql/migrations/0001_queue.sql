@@ -231,6 +231,8 @@ declare
     fingerprint bytea;
     known jobsupervisor.idempotency;
     largest integer;
+    size bigint;
+    wrong text;
 begin
     if not exists (select from jobsupervisor.kind k where k.name = enqueue_render.kind) then
         raise exception 'kind must be a registered kind, got %', coalesce(quote_literal(enqueue_render.kind), 'null')
@@ -248,9 +250,10 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'Leave config out, or pass an object.';
     end if;
     select d.spec_bytes into largest from jobsupervisor.default_limits d;
-    if pg_column_size(spec) + pg_column_size(config) > largest then
-        raise exception 'spec and config must be at most % bytes together, got %',
-                largest, pg_column_size(spec) + pg_column_size(config)
+    -- As text, which is what a child reads: the stored size of a value that comes out of a table is a compressed one.
+    size := octet_length(spec::text) + octet_length(config::text);
+    if size > largest then
+        raise exception 'spec and config must be at most % bytes together, got %', largest, size
             using errcode = 'program_limit_exceeded', hint = 'Make embedded images smaller, or split the job.';
     end if;
     if timeout <= interval '0' then
@@ -265,12 +268,21 @@ begin
         raise exception 'max_attempts must be at least 1, got %', max_attempts
             using errcode = 'invalid_parameter_value', hint = 'Leave max_attempts out for the operator''s default.';
     end if;
-    if run_at = 'infinity' then
-        raise exception 'run_at must be a point in time, got infinity'
+    if not isfinite(run_at) then
+        raise exception 'run_at must be a point in time, got %', run_at
             using errcode = 'invalid_parameter_value', hint = 'Enqueue the job when it is to run.';
     end if;
-    if length(user_id) > 255 or length(correlation_id) > 255 or length(idempotency_key) > 255 or idempotency_key = '' then
-        raise exception 'user_id, correlation_id and idempotency_key must be at most 255 characters, the key not empty'
+    if idempotency_key = '' then
+        raise exception 'idempotency_key must not be empty, got %', quote_literal(idempotency_key)
+            using errcode = 'invalid_parameter_value', hint = 'Leave idempotency_key out for a job of its own.';
+    end if;
+    select format('%s must be at most 255 characters, got %s', v.name, length(v.value)) into wrong
+        from (values ('user_id', user_id), ('correlation_id', correlation_id), ('idempotency_key', idempotency_key))
+            as v (name, value)
+        where length(v.value) > 255
+        limit 1;
+    if wrong is not null then
+        raise exception '%', wrong
             using errcode = 'invalid_parameter_value', hint = 'Pass a hash of a longer value, or leave it out.';
     end if;
 

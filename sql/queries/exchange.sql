@@ -38,7 +38,7 @@ held as materialized (
         j.charged + a.charge::integer as charged,
         -- A supervisor's death is held against a job that was alone there, or to which it happened before.
         j.offences + (a.offence or (a.outcome = 'lost' and j.losses > 0))::integer as offences,
-        j.losses + (a.outcome = 'lost')::integer as losses,
+        j.losses + coalesce(a.outcome = 'lost', false)::integer as losses,
         coalesce(j.max_attempts, %(max_attempts)s::integer) as allowed_attempts,
         case when j.cancel_requested and a.outcome is not null then 'cancelled' else a.outcome end as outcome,
         a.error, a.progress as reached, a.output_url, a.output_sha256, a.output_bytes, a.content_type,
@@ -146,6 +146,8 @@ moved as (
         select l.id, p.progress
         from jsonb_to_recordset(%(progress)s::jsonb) as p(id uuid, attempt integer, progress real)
         join jobsupervisor.job l on l.id = p.id and l.owner = %(owner)s and l.attempt = p.attempt
+        -- One statement changes a row once: progress beside the job's own ack could be what counts.
+        where not exists (select from ack a where a.id = p.id)
         for update of l skip locked
     ) p
     where j.id = p.id

@@ -5,8 +5,11 @@
 -- grace (seconds that another supervisor may be without its lock), kinds, only.
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
--- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held.
+-- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held
+-- (unless we only poll: then we hold none, and it may live).
 -- Another one gets the grace period, since a live one whose connection dropped comes back and takes its lock again.
+-- A claim of a supervisor that is not listed any more is an orphan too: it was forgotten while its claim was under way,
+-- and nobody else would ever look for it.
 -- pg_locks is read, not the lock tried: a trial would make a supervisor that starts just then take another name.
 --
 -- Its jobs are returned as `orphan` with the token under which they were claimed; the caller acks them as `lost` in its
@@ -27,7 +30,9 @@ other as materialized (
     select
         s.id, s.name, s.lost_at,
         case
-            when s.lock_key is not null then s.lock_key not in (select h.key from held_locks h) or s.name = %(name)s
+            when s.lock_key is not null then
+                s.lock_key not in (select h.key from held_locks h)
+                or (s.name = %(name)s and %(lease)s::double precision is null)
             else s.lease_until < now()
         end as silent
     from jobsupervisor.supervisor s
@@ -44,15 +49,17 @@ gone as materialized (
     from other o
     join jobsupervisor.supervisor s on s.id = o.id
     where o.silent and (
-        (o.name = %(name)s and s.lock_key is not null)
+        (o.name = %(name)s and s.lock_key is not null and %(lease)s::double precision is null)
         or s.lock_key is null
         or o.lost_at < now() - %(grace)s::double precision * interval '1 second')
 ),
 orphan as materialized (
-    select j.id, j.owner, j.attempt, j.progress, j.started_at, count(*) over (partition by j.owner) = 1 as alone
+    select j.id, j.owner, j.attempt, j.progress, j.started_at,         -- Not held against a job whose supervisor is unknown: nobody can say what else it had.
+        g.id is not null and count(*) over (partition by j.owner) = 1 as alone
     from jobsupervisor.job j
-    join gone g on g.id = j.owner
-    where j.state = 'processing'
+    left join gone g on g.id = j.owner
+    where j.state = 'processing' and j.owner <> %(owner)s
+        and (g.id is not null or not exists (select from jobsupervisor.supervisor s where s.id = j.owner))
     limit 1000
 ),
 forgotten as (

@@ -62,11 +62,20 @@ def require_current(url: str) -> SchemaState:
 
 
 def script(state: SchemaState) -> str:
-    """Return the SQL that `migrate` would run."""
+    """Return the SQL that `migrate` would run, whole: run by hand it leaves what `migrate` leaves, its records too."""
     if not state.pending:
         return ""
-    steps = (f"-- migration {m.version:04}_{m.name}\n{_text(m, state.public_schema)}" for m in state.pending)
-    return "\n".join((bootstrap_text(), *steps))
+    parts = ["begin;", f"{query('migration_lock').rstrip()};", bootstrap_text()]
+    for migration in state.pending:
+        record = query("migration_record") % {
+            name: sql.Literal(value).as_string() for name, value in _record(migration, state.public_schema).items()
+        }
+        parts += [
+            f"-- migration {migration.version:04}_{migration.name}",
+            _text(migration, state.public_schema),
+            f"{record.rstrip()};",
+        ]
+    return "\n".join((*parts, "commit;\n"))
 
 
 def bootstrap_text() -> str:
@@ -126,15 +135,17 @@ def _apply(connection: psycopg.Connection[Any], migration: Migration, public_sch
         )
     connection.execute(cast("Any", bootstrap_text()))
     connection.execute(cast("Any", _text(migration, public_schema)))
-    connection.execute(
-        query("migration_record"),
-        {
-            "version": migration.version,
-            "name": migration.name,
-            "checksum": migration.checksum,
-            "public_schema": public_schema,
-        },
-    )
+    connection.execute(query("migration_record"), _record(migration, public_schema))
+
+
+def _record(migration: Migration, public_schema: str) -> dict[str, Any]:
+    """Return what is recorded of an applied migration, as `migration_record` takes it."""
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "checksum": migration.checksum,
+        "public_schema": public_schema,
+    }
 
 
 def _text(migration: Migration, public_schema: str) -> str:

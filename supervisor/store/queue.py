@@ -91,11 +91,12 @@ class QueueStore:
         return 2 * self._settings.polling_interval + self._settings.rescue_grace_seconds
 
     async def register(self, kinds: Mapping[str, KindInfo]) -> None:
-        """Make this supervisor and its kinds known; sets `owner`."""
+        """Make this supervisor and its kinds known; sets `owner`, or keeps the one that it had."""
         listed = [{"name": kind.name, "spec_schema": kind.spec_schema} for kind in kinds.values()]
         await self._run("register_kinds", kinds=_json(listed))
         rows = await self._run(
             "register_supervisor",
+            owner=self.owner or None,
             name=self.name,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -123,20 +124,22 @@ class QueueStore:
     async def exchange(
         self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float], kinds: Sequence[str], want: int
     ) -> Exchanged:
-        """Acknowledge and claim, in one statement."""
+        """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered."""
+        # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
+        owner = self.owner
         rows = await self._run(
             "exchange",
-            owner=self.owner,
+            owner=owner,
             acks=_json([_ack_row(ack) for ack in acks]),
             progress=_json(
                 [
                     {"id": job_id, "attempt": token.attempt, "progress": fraction}
                     for (job_id, token), fraction in progress.items()
-                    if token.owner == self.owner
+                    if token.owner == owner
                 ]
             ),
             kinds=list(kinds),
-            want=want,
+            want=want if owner else 0,
             only=self._only,
             offence_limit=self._settings.offence_limit,
             max_attempts=self._settings.max_attempts,
@@ -146,7 +149,7 @@ class QueueStore:
         for row in rows:
             match row["what"]:
                 case "claimed":
-                    answer.claimed.append(self._job(row))
+                    answer.claimed.append(_job(row, owner))
                 case "cancel":
                     answer.cancelled.append(str(row["id"]))
                 case "due":
@@ -154,19 +157,6 @@ class QueueStore:
                 case verdict:
                     answer.verdicts.append(Verdict(str(row["id"]), row["attempt"], verdict))
         return answer
-
-    def _job(self, row: dict[str, Any]) -> Job:
-        return Job(
-            id=str(row["id"]),
-            token=Token(self.owner, row["attempt"]),
-            kind=row["kind"],
-            spec=row["spec"],
-            config=row["config"],
-            timeout=row["timeout"],
-            memory_mb=row["memory_mb"],
-            user_id=row["user_id"],
-            correlation_id=row["correlation_id"],
-        )
 
     async def poll(self, kinds: Sequence[str]) -> Polled:
         """Say that we live, hear who does not, and whether there is work."""
@@ -193,6 +183,20 @@ class QueueStore:
                 case "unregistered":
                     answer.registered = False
         return answer
+
+
+def _job(row: dict[str, Any], owner: int) -> Job:
+    return Job(
+        id=str(row["id"]),
+        token=Token(owner, row["attempt"]),
+        kind=row["kind"],
+        spec=row["spec"],
+        config=row["config"],
+        timeout=row["timeout"],
+        memory_mb=row["memory_mb"],
+        user_id=row["user_id"],
+        correlation_id=row["correlation_id"],
+    )
 
 
 def _lost(row: dict[str, Any]) -> Ack:

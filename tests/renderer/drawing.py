@@ -89,9 +89,11 @@ def blamed(module: Any, spec: Any, config: dict[str, Any] | None = None) -> str:
     """Return the path of the field that is blamed when this is rendered."""
     with pytest.raises((ValidationError, InvalidSpec)) as caught:
         run(module, spec, config)
-    if isinstance(caught.value, InvalidSpec):
-        return caught.value.field or ""
+    error: Exception = caught.value
+    if isinstance(error, InvalidSpec):
+        return error.field or ""
+    assert isinstance(error, ValidationError)
     path = ""
-    for part in caught.value.errors()[0]["loc"]:
+    for part in error.errors()[0]["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.removeprefix(".")

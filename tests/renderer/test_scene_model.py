@@ -101,6 +101,8 @@ def test_a_bad_object_is_named(item: dict[str, Any], field: str) -> None:
         ({"property": "fill", "to": 5}, "to"),
         ({"property": "fill", "from": "reddish", "to": "red"}, "from"),
         ({"duration": 0}, "duration"),
+        ({"duration": 5e-324}, "duration"),
+        ({"to": None, "duration": None, "keyframes": [{"time": 5e-324, "value": 1}]}, "duration"),
         ({"duration": None}, "duration"),
         ({"start": -1}, "start"),
         ({"easing": "wobble"}, "easing"),

@@ -106,7 +106,7 @@ def test_text_is_there_without_a_font_of_the_system() -> None:
 
 
 def test_text_is_aligned() -> None:
-    """x is the left end, the middle or the right end."""
+    """The point is the left end, the middle or the right end."""
     left, middle, right = (box(draw(scene([text(align=align)]))) for align in ("left", "center", "right"))
     assert left[0] >= 50 > right[2]
     assert (middle[0] + middle[2]) / 2 == pytest.approx(50, abs=1.5)

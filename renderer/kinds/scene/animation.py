@@ -19,6 +19,9 @@ Value = float | Pair | str | None
 
 _MAX_VALUE = 1e6
 
+# Seconds. Runs are counted, and a scene of five minutes must not hold more of them than a float counts exactly.
+MIN_DURATION = 0.001
+
 
 def _bounded(value: Any) -> Any:
     """Refuse what is neither a number within bounds, nor a pair of such, nor a short string."""
@@ -62,7 +65,7 @@ class Animation(StrictModel):
     to: Value = None
     keyframes: Annotated[list[Keyframe], Field(max_length=MAX_KEYFRAMES)] | None = None
     start: Annotated[Seconds, Field(validation_alias=AliasChoices("start", "startTime", "delay", "begin"))] = 0.0
-    duration: Annotated[Number, Field(gt=0, le=1e5)] | None = None
+    duration: Annotated[Number, Field(ge=MIN_DURATION, le=1e5)] | None = None
     easing: EasingName = "linear"
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1
     alternate: Annotated[bool, Field(validation_alias=AliasChoices("alternate", "yoyo"))] = False
@@ -113,7 +116,7 @@ class Animation(StrictModel):
             raise invalid_at(["keyframes"], "an animation has at least one keyframe")
         if self.duration is None:
             last = max((frame.time or 0.0 for frame in keyframes), default=0.0)
-            if last <= 0:
+            if last < MIN_DURATION:
                 raise invalid_at(["duration"], "give a duration in seconds, or a keyframe with a time above 0")
             self.duration = last
         before = 0.0

@@ -26,7 +26,8 @@ def write_gif(painter: Painter, rate: Fraction, seconds: float, out: Output) -> 
     """
     rate = min(rate, _MAX_RATE)
     count = max(1, round(seconds * rate))
-    ticks = [round(index / rate / _TICK) for index in range(count + 1)]
+    ticks = [round(index / rate / _TICK) for index in range(count)]
+    ticks.append(max(ticks[-1] + 2, round(seconds / _TICK)))
     height, width, _ = painter.pixels.shape
     out.content_type = "image/gif"
     with memory_errors():
@@ -41,8 +42,8 @@ def write_gif(painter: Painter, rate: Fraction, seconds: float, out: Output) -> 
             stream.codec_context.thread_count = THREADS
             stream.time_base = stream.codec_context.time_base = _TICK
             for index in range(count):
-                # A frame that looks as the last one did just lets that one stand longer.
-                if painter.draw(float(index / rate)) or index == 0:
+                # A frame that looks as the one before lets that one stand longer. Not the last: its delay ends the GIF.
+                if painter.draw(float(index / rate)) or index in {0, count - 1}:
                     graph.push(_frame(painter, ticks[index]), at=0)
                     container.mux([packet for frame in _ready(graph) for packet in stream.encode(frame)])
                 out.progress((index + 1) / count)

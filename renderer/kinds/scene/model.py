@@ -8,8 +8,11 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from renderer.kinds.models import Number, StrictModel, invalid_at
 from renderer.kinds.scene.animation import PAIRS, Animation, components
+from renderer.kinds.scene.common import COLOURS, SceneObject
+from renderer.kinds.scene.content import Image
 from renderer.kinds.scene.fields import MAX_ANIMATIONS_PER_OBJECT
-from renderer.kinds.scene.objects import COLOURS, AnyObject, Image, Line, Path, Polygon, SceneObject
+from renderer.kinds.scene.geometry import Line, Path, Polygon
+from renderer.kinds.scene.objects import AnyObject
 from renderer.limits import current
 
 # Sums over a whole scene: what bounds the time to validate one and the memory to hold it.

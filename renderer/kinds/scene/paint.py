@@ -11,8 +11,11 @@ import numpy.typing as npt
 import skia
 
 from renderer.kinds.colour import Colour
+from renderer.kinds.scene.common import SceneObject
+from renderer.kinds.scene.content import Image, Text
+from renderer.kinds.scene.geometry import Ellipse, Line, Path, Polygon, Rectangle
 from renderer.kinds.scene.model import SceneSpec
-from renderer.kinds.scene.objects import AnyObject, Ellipse, Image, Line, Path, Polygon, Rectangle, SceneObject, Text
+from renderer.kinds.scene.objects import AnyObject
 from renderer.kinds.scene.shapes import (
     Drawing,
     EllipseDrawing,

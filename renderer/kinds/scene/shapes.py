@@ -9,7 +9,9 @@ import skia
 
 from renderer.errors import InvalidSpec
 from renderer.kinds.colour import Colour
-from renderer.kinds.scene.objects import Ellipse, Filled, Image, Line, Path, Polygon, Rectangle, SceneObject, Stroked
+from renderer.kinds.scene.common import Filled, SceneObject, Stroked
+from renderer.kinds.scene.content import Image
+from renderer.kinds.scene.geometry import Ellipse, Line, Path, Polygon, Rectangle
 from renderer.kinds.scene.timeline import Moment
 
 _CAPS = {"butt": skia.Paint.kButt_Cap, "round": skia.Paint.kRound_Cap, "square": skia.Paint.kSquare_Cap}

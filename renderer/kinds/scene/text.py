@@ -7,7 +7,7 @@ from typing import Any
 import skia
 
 from renderer import fonts
-from renderer.kinds.scene.objects import Text
+from renderer.kinds.scene.content import Text
 from renderer.kinds.scene.shapes import draw_as_one, paints
 from renderer.kinds.scene.timeline import Moment
 from renderer.kinds.scene.typefaces import shape_line

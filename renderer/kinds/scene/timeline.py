@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from renderer.kinds.colour import Colour
 from renderer.kinds.scene.animation import PAIRS, Animation, components
+from renderer.kinds.scene.common import SceneObject
 from renderer.kinds.scene.easing import Easing, parse_easing
-from renderer.kinds.scene.objects import SceneObject
 
 Values = tuple[float, ...]
 

@@ -1,0 +1,395 @@
+"""The fallback poll: who lives, who is gone, what they left behind, and the names that supervisors go by."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from supervisor.model import Ack
+from supervisor.store.listener import Listener
+from tests.queue.support import Queue, Supervisor, settings_for
+
+BACKDATE = "update jobsupervisor.supervisor set lost_at = lost_at - interval '1 hour' where lost_at is not null"
+HOLDER = """select pid from pg_locks where locktype = 'advisory' and granted
+    and database = (select oid from pg_database where datname = current_database())"""
+LISTENERS = """select pid from pg_stat_activity
+    where application_name = 'jobsupervisor listen' and datname = current_database()"""
+ENDING = "select count(*) > 0 from pg_stat_activity where wait_event = 'BackendTermination'"
+EXPIRE = "update jobsupervisor.supervisor set lease_until = now() - interval '1 second' where id = %s"
+
+
+def names(queue: Queue) -> list[str]:
+    """Return the supervisors that are listed."""
+    return [row["name"] for row in queue.rows("select name from jobsupervisor.supervisor order by id")]
+
+
+def lost(acks: list[Ack]) -> list[tuple[str, bool]]:
+    """Return job and `alone` of the orphans, sorted."""
+    return sorted((ack.job_id, ack.ending.alone) for ack in acks if ack.ending is not None)
+
+
+def test_a_living_supervisor_is_left_alone(database: str) -> None:
+    """While its session holds its lock its jobs are its own, however long ago it was heard of."""
+    with Queue(database) as queue:
+        queue.hold_name("a")
+        a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=0)
+        queue.enqueue()
+        claim = a.claim_one()
+        queue.client.execute("update jobsupervisor.supervisor set seen_at = '2001-01-01'")
+        for _ in range(3):
+            polled = b.poll()
+            assert (polled.lost, polled.look_again) == ([], None)
+        assert names(queue) == ["a", "b"]
+        assert a.ack(claim) == "completed"
+
+
+def test_the_same_name_takes_over_at_once(database: str) -> None:
+    """After a restart the new process holds the lock that the old one held, so the old one's jobs are orphans at once."""
+    with Queue(database) as queue:
+        queue.hold_name("a")
+        old = queue.supervisor("a")
+        ids = sorted(queue.enqueue() for _ in range(2))
+        old.claim(want=2)
+        queue.end_name("a")
+        queue.hold_name("a")
+        new = queue.supervisor("a")
+        polled = new.poll()
+        assert lost(polled.lost) == [(job_id, False) for job_id in ids]
+        assert {ack.token.owner for ack in polled.lost} == {old.owner}
+        answer = new.exchange(*polled.lost, want=9)
+        assert [verdict.verdict for verdict in answer.verdicts] == ["queued", "queued"]
+        assert sorted(job.id for job in new.claim(want=9)) == ids
+        new.poll()
+        new.poll()
+        assert queue.rows("select id from jobsupervisor.supervisor") == [{"id": new.owner}]
+
+
+def test_another_name_waits_for_the_grace_period(database: str) -> None:
+    """A silent supervisor may come back: its jobs are taken only when it stayed away for the grace period."""
+    with Queue(database) as queue:
+        queue.hold_name("a")
+        a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=15)
+        job_id = queue.enqueue()
+        a.claim_one()
+        queue.end_name("a")
+        for _ in range(2):
+            polled = b.poll()
+            assert polled.lost == []
+            assert polled.look_again is not None
+            assert 0 < polled.look_again <= 15
+        queue.client.execute(BACKDATE)
+        polled = b.poll()
+        assert lost(polled.lost) == [(job_id, True)]
+        assert polled.look_again is None
+        assert names(queue) == ["a", "b"]  # as long as it owns a job it stays listed, to be found again
+        assert b.exchange(*polled.lost).verdicts[0].verdict == "queued"
+        assert queue.attempts(job_id) == [(1, "lost")]
+        (attempt,) = queue.rows("select supervisor, error from render_attempts")
+        assert attempt == {"supervisor": "a", "error": "its supervisor died"}
+        b.poll()
+        assert names(queue) == ["b"]
+
+
+def test_a_grace_period_of_zero(database: str) -> None:
+    """The first poll notes the silence, the next one acts on it."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=0)
+        job_id = queue.enqueue()
+        a.claim_one()
+        polled = b.poll()
+        assert (polled.lost, polled.look_again) == ([], 0)
+        assert lost(b.poll().lost) == [(job_id, True)]
+
+
+def test_who_comes_back_is_forgiven(database: str) -> None:
+    """A supervisor that takes its lock again within the grace period is noted as living, from the start."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        queue.enqueue()
+        claim = a.claim_one()
+        assert b.poll().look_again is not None
+        queue.client.execute(BACKDATE)
+        queue.hold_name("a")
+        assert b.poll().lost == []
+        assert queue.value("select lost_at from jobsupervisor.supervisor where id = %s", a.owner) is None
+        assert a.ack(claim) == "completed"
+
+
+def test_the_own_poll_is_the_heart_beat(database: str) -> None:
+    """It dates what others see, clears the note that one was lost, and answers what there is to do."""
+    with Queue(database) as queue:
+        a = queue.supervisor("a")
+        queue.client.execute("update jobsupervisor.supervisor set seen_at = '2001-01-01', lost_at = '2001-01-01'")
+        polled = a.poll()
+        assert (polled.registered, polled.work, polled.due, polled.lost) == (True, False, None, [])
+        assert queue.value(
+            "select seen_at > now() - interval '1 minute' and lost_at is null from jobsupervisor.supervisor"
+        )
+        queue.client.execute("select enqueue_render('noop', '{}', run_at => now() + interval '1000 s')")
+        polled = a.poll()
+        assert polled.work is False
+        assert polled.due is not None
+        assert 990 < polled.due <= 1000
+        queue.enqueue("svg")
+        assert (a.poll(["svg"]).work, a.poll(["noop"]).work) == (True, False)
+
+
+def test_a_forgotten_supervisor_comes_back_as_itself(database: str) -> None:
+    """It hears that it is not listed any more; registered anew it has its old id, and what it runs is still its own."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=0)
+        b.poll()
+        b.poll()
+        assert names(queue) == ["b"]
+        queue.enqueue()
+        claim, owner = a.claim_one(), a.owner
+        assert a.poll().registered is False
+        register_again(queue, a)
+        assert a.owner == owner
+        queue.hold_name("a")
+        assert (a.poll().registered, b.poll().lost, b.poll().lost) == (True, [], [])
+        assert a.ack(claim) == "completed"
+        assert queue.supervisor("c").owner not in {a.owner, b.owner}
+
+
+def register_again(queue: Queue, supervisor: Supervisor) -> None:
+    """Register one that has an id."""
+    queue.run(supervisor.store.register({}))
+
+
+def test_no_claim_is_left_without_anybody(database: str) -> None:
+    """A job claimed by one that was forgotten meanwhile and then died is found too, though nothing is listed of it."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        queue.client.execute("delete from jobsupervisor.supervisor where id = %s", [a.owner])
+        job_id = queue.enqueue()
+        a.claim_one()
+        polled = b.poll()
+        assert lost(polled.lost) == [(job_id, False)]
+        assert b.exchange(*polled.lost).verdicts[0].verdict == "queued"
+        assert queue.stored(job_id)["offences"] == 0
+
+
+def test_nothing_is_claimed_without_an_id(database: str) -> None:
+    """A supervisor that gave up its id claims again only once it is registered under its new name."""
+    with Queue(database) as queue:
+        queue.enqueue()
+        a = queue.supervisor("a")
+        a.store.owner = 0
+        assert a.claim() == []
+        assert a.poll().registered is False
+        register_again(queue, a)
+        assert a.claim_one().token.owner == a.owner > 0
+
+
+def test_unregistering(database: str) -> None:
+    """One that drained is off the list at once; one that leaves a job behind stays, to be found by others."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        queue.enqueue()
+        b.claim_one()
+        queue.run(a.store.unregister())
+        queue.run(b.store.unregister())
+        assert names(queue) == ["b"]
+
+
+def test_a_lease_does_where_there_is_no_session(database: str) -> None:
+    """Without events a supervisor lives as long as its lease, which each poll renews; then others take its jobs."""
+    with Queue(database) as queue:
+        polling: dict[str, Any] = {
+            "RENDER_ENABLE_EVENTS": False,
+            "RENDER_POLLING_INTERVAL": 60,
+            "RENDER_RESCUE_GRACE_SECONDS": 15,
+        }
+        a, b = queue.supervisor("a", **polling), queue.supervisor("b")
+        job_id = queue.enqueue()
+        a.claim_one()
+        left = "select extract(epoch from lease_until - now())::float from jobsupervisor.supervisor where id = %s"
+        assert 130 < queue.value(left, a.owner) <= 135
+        assert b.poll().lost == []
+        queue.client.execute(EXPIRE, [a.owner])
+        a.poll()
+        assert 130 < queue.value(left, a.owner) <= 135
+        assert b.poll().lost == []
+        queue.client.execute(EXPIRE, [a.owner])
+        assert lost(b.poll().lost) == [(job_id, True)]
+
+
+def test_a_name_is_leased(database: str) -> None:
+    """A supervisor that only polls takes no name by which another goes, whether that has a lease or a lock."""
+    with Queue(database) as queue:
+        a = queue.supervisor("a", RENDER_ENABLE_EVENTS=False)
+        queue.supervisor("b")
+        leased = {name: queue.run(a.store.name_is_leased(name)) for name in ("a", "b", "c")}
+        assert leased == {"a": True, "b": True, "c": False}
+        queue.client.execute(EXPIRE, [a.owner])
+        assert queue.run(a.store.name_is_leased("a")) is False
+
+
+def test_a_polling_namesake_takes_nothing(database: str) -> None:
+    """One that only polls holds no lock, so a living supervisor of the same name keeps its jobs."""
+    with Queue(database) as queue:
+        polling = queue.supervisor("a", RENDER_ENABLE_EVENTS=False, RENDER_RESCUE_GRACE_SECONDS=0)
+        queue.hold_name("a")
+        living = queue.supervisor("a")
+        queue.enqueue()
+        claim = living.claim_one()
+        for _ in range(2):
+            assert polling.poll().lost == []
+        assert living.poll().lost == []
+        assert living.ack(claim) == "completed"
+
+
+def test_what_is_not_known_is_given_back(database: str) -> None:
+    """After a broken connection a claim whose answer was lost is queued again, uncharged; nothing else is touched."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        known, unknown, cancelled, others = (queue.enqueue() for _ in range(4))
+        kept, missed, _ = a.claim(want=3)
+        assert [kept.id, missed.id] == [known, unknown]
+        theirs = b.claim_one()
+        queue.value("select cancel_render(%s)", cancelled)
+        released = queue.run(a.store.release_unknown([(kept.id, kept.token)]))
+        assert sorted(released) == sorted([unknown, cancelled])
+        stored = queue.stored(unknown)
+        assert (stored["state"], stored["owner"], stored["attempt"], stored["charged"]) == ("queued", None, 0, 0)
+        assert queue.attempts(unknown) == []
+        assert a.ack(missed) == "lease_lost"
+        assert {job.id: job.token.attempt for job in a.claim(want=9)} == {unknown: 1, cancelled: 1}
+        # The client was promised that it will not complete, and it does not.
+        assert a.exchange().cancelled == [cancelled]
+        assert (a.ack(kept), b.ack(theirs)) == ("completed", "completed")
+        assert queue.job(others)["status"] == "completed"
+
+
+def listener(queue: Queue, url: str | None = None) -> Listener:
+    """Return a listener that goes by the name of `a`."""
+    settings = settings_for(queue.url, "a", **({"LISTEN_DATABASE_URL": url} if url else {}))
+    return Listener(settings, lambda _: None, lambda _: None)
+
+
+def end_listeners(queue: Queue) -> None:
+    """Return when no listener's session is left: a session ends a moment after its connection is closed."""
+    for row in queue.rows(LISTENERS):
+        queue.value("select pg_terminate_backend(%s, 5000)", row["pid"])
+
+
+def test_names_are_numbered(database: str) -> None:
+    """While a live one holds the name the next is `#2`, then `#3`; a name that is free again is used again."""
+
+    async def take(queue: Queue) -> None:
+        listeners = [listener(queue) for _ in range(3)]
+        try:
+            assert [await one.connect() for one in listeners] == ["a", "a#2", "a#3"]
+        finally:
+            for one in listeners:
+                await one.close()
+
+    with Queue(database) as queue:
+        queue.run(take(queue))
+        queue.hold_name("a#2")
+
+        async def again() -> tuple[str, str]:
+            first, second = listener(queue), listener(queue)
+            try:
+                return await first.connect(), await second.connect()
+            finally:
+                await first.close()
+                await second.close()
+
+        end_listeners(queue)
+        assert queue.run(again()) == ("a", "a#3")
+
+
+@contextlib.asynccontextmanager
+async def half_dead_link(url: str, directory: Path) -> AsyncIterator[str]:
+    """Serve a way to the server on which the client can go away without the server noticing; yield its URL."""
+    host = conninfo_to_dict(url)["host"]
+    ends: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while block := await source.read(65536):
+                # The client's goodbye (message X) is lost on the way.
+                if not block.startswith(b"X"):
+                    sink.write(block)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.5432")
+        ends.extend((writer, far_writer))
+        back = asyncio.create_task(carry(far_reader, writer))
+        await carry(reader, far_writer)
+        await back
+
+    server = await asyncio.start_unix_server(serve, directory / ".s.PGSQL.5432")
+    try:
+        yield make_conninfo(url, host=str(directory))
+    finally:
+        server.close()
+        for end in ends:
+            end.close()
+            with contextlib.suppress(ConnectionError):
+                await end.wait_closed()
+        await server.wait_closed()
+
+
+async def reconnect_while_it_ends(queue: Queue, one: Listener, name: str, holder: psutil.Process) -> str:
+    """Connect again while the session that holds the name is slow to end: it goes on when its end is waited for."""
+    holder.suspend()
+    try:
+        connecting = asyncio.create_task(one.connect(name))
+        while not (connecting.done() or queue.value(ENDING)):  # noqa: ASYNC110 - the server sets no event
+            await asyncio.sleep(0)
+    finally:
+        holder.resume()
+    return await connecting
+
+
+@pytest.mark.each_server
+def test_the_own_half_dead_session_is_ended(database: str, tmp_path: Path) -> None:
+    """After a broken link the server may still hold our name's lock for us: that session is ended, the name kept."""
+
+    async def reconnect(queue: Queue) -> tuple[str, str, int]:
+        async with half_dead_link(database, tmp_path) as url:
+            one = listener(queue, url)
+            try:
+                first = await one.connect()
+                holder = queue.value(HOLDER)
+                await one.close()
+                assert queue.value(HOLDER) == holder
+                second = await reconnect_while_it_ends(queue, one, first, psutil.Process(holder))
+                assert queue.value(HOLDER) != holder
+                return first, second, holder
+            finally:
+                await one.close()
+
+    with Queue(database) as queue:
+        first, second, holder = queue.run(reconnect(queue))
+        assert (first, second) == ("a", "a")
+        assert queue.value("select count(*) from pg_stat_activity where pid = %s", holder) == 0
+
+
+def test_another_ones_session_is_not_ended(database: str) -> None:
+    """Who took our name while we were away keeps it; we go by another."""
+
+    async def reconnect(queue: Queue) -> str:
+        one = listener(queue)
+        try:
+            assert await one.connect() == "a"
+            await one.close()
+            end_listeners(queue)
+            queue.hold_name("a")
+            return await one.connect("a")
+        finally:
+            await one.close()
+
+    with Queue(database) as queue:
+        assert queue.run(reconnect(queue)) == "a#2"
+        queue.end_name("a")

@@ -1,0 +1,85 @@
+"""Scenes in a child that has little: little memory, few descriptors, no threads, no file system."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renderer import samples
+
+# Renders under limits, as a sandboxed child would, and prints how it ended.
+RENDER_IN_LITTLE = """
+import json, os, resource, sys
+from renderer.kinds import scene as scene_kind, svg as svg_kind
+from tests.renderer.drawing import Output
+kind, spec, config, megabytes = json.load(sys.stdin)
+module = {"scene": scene_kind, "svg": svg_kind}[kind]
+out = Output(os.memfd_create("output"))
+used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + megabytes * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+os.chdir("/proc/self/fdinfo")
+try:
+    declared = module.render.__render_declaration__
+    module.render(declared.spec.model_validate(spec), declared.config.model_validate(config), out)
+    out.flush()
+    print("ok", os.fstat(out.fileno()).st_size > 0, len(os.listdir("/proc/self/task")))
+except MemoryError:
+    print("memory")
+"""
+
+
+def render_in_little(kind: str, spec: dict[str, Any], config: dict[str, Any], megabytes: int) -> str:
+    """Return "ok True 1", "memory", or the tail of what went wrong."""
+    told = subprocess.run(
+        [sys.executable, "-c", RENDER_IN_LITTLE],
+        input=json.dumps([kind, spec, config, megabytes]),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env={"OPENBLAS_NUM_THREADS": "1"},
+    )
+    return told.stdout.strip() or f"status {told.returncode}: {told.stderr[-500:]}"
+
+
+def half_a_second(**changes: Any) -> dict[str, Any]:
+    """Return the sample scene, cut short."""
+    return {**samples.scene(), "metadata": {"duration": 0.5}, **changes}
+
+
+@pytest.mark.parametrize(
+    ("config", "megabytes"),
+    [
+        ({}, 256),
+        ({"format": "webm"}, 256),
+        ({"format": "gif", "fps": 10}, 256),
+        ({"format": "png"}, 64),
+        ({"width": 1920, "height": 1080}, 400),
+        ({"width": 3840, "height": 2160, "fps": 10}, 512),
+    ],
+)
+def test_a_scene_fits(config: dict[str, Any], megabytes: int) -> None:
+    """Megabytes above what the process has once it has imported; no thread is started."""
+    assert render_in_little("scene", half_a_second(), config, megabytes) == "ok True 1"
+
+
+@pytest.mark.parametrize("name", ["mp4", "webm", "gif", "png"])
+@pytest.mark.parametrize("megabytes", [1, 6, 24])
+def test_too_little_memory_is_said_so(name: str, megabytes: int) -> None:
+    """MemoryError, whatever the encoder calls it; never a crash, never a video with frames missing."""
+    told = render_in_little("scene", half_a_second(), {"format": name}, megabytes)
+    assert told == "memory" or (name == "png" and told == "ok True 1")
+
+
+def test_an_svg_fits_or_says_so() -> None:
+    """The memory for the picture is asked for before resvg, which cannot report that it has none."""
+    config = {"width": 2000}
+    assert render_in_little("svg", samples.svg(), config, 160) == "ok True 1"
+    assert render_in_little("svg", samples.svg(), config, 16) == "memory"

@@ -1,0 +1,186 @@
+"""Starts the service, enqueues in SQL, waits on its events."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import psutil
+import psycopg
+from psycopg.rows import dict_row
+
+from supervisor.store.kinds import register_plugins
+from tests.kinds import behaviour
+
+CHECKOUT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).parent / "jobsupervisor"
+PATIENCE = 60.0
+"""Seconds after which a wait gives up. No test passes or fails by how long something took."""
+
+BEHAVIOURS = [name for name, found in vars(behaviour).items() if inspect.isfunction(found)]
+PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in BEHAVIOURS)
+
+
+class Service:
+    """A supervisor in a process of its own."""
+
+    def __init__(self, url: str, directory: Path, **settings: object) -> None:
+        self.artifacts = directory / "artifacts"
+        self.log = directory / f"log-{settings.get('RENDER_SUPERVISOR_NAME', 'main')}"
+        notify_path = str(directory / f"notify-{self.log.name}")
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        Path(notify_path).unlink(missing_ok=True)  # a predecessor's, in the same test
+        self._notify.bind(notify_path)
+        defaults = {
+            "RENDER_CONCURRENCY": 2,
+            "RENDER_RETRY_DELAY_SECONDS": 0.05,
+            "RENDER_SUPERVISOR_NAME": "main",
+            "RENDER_SHUTDOWN_SECONDS": PATIENCE,
+            "RENDER_POLLING_INTERVAL": 3600,
+            "RENDER_LOG_LEVEL": "debug",
+            "RENDER_PLUGINS": PLUGINS,
+            "RENDER_ARTIFACTS_URL": f"file://{self.artifacts}",
+        }
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
+        environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path}
+        environment |= {name: str(value) for name, value in (defaults | settings).items()}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([COMMAND, "run"], env=environment, stderr=log, stdin=subprocess.DEVNULL)
+        self._pidfd = os.pidfd_open(self.process.pid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._notify.close()
+        os.close(self._pidfd)
+
+    def ready(self) -> Self:
+        """Wait until it says that it serves."""
+        self.wait_for_notice("READY=1")
+        return self
+
+    def wait_for_notice(self, text: str) -> None:
+        """Wait for a message to the service manager that holds this text."""
+        while True:
+            readable: list[object] = select.select([self._notify, self._pidfd], [], [], PATIENCE)[0]
+            assert self._notify in readable, f"no {text} from the service:\n{self.log.read_text()}"
+            if text in self._notify.recv(4096).decode():
+                return
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log lines of one event."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the fork server and the children."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child_with(self, job_id: str) -> psutil.Process:
+        """Return the child whose title names a job."""
+        found = [process for process in self.processes() if job_id in " ".join(process.cmdline())]
+        assert len(found) == 1, [process.cmdline() for process in self.processes()]
+        return found[0]
+
+
+class Queue:
+    """A client: one connection that enqueues, reads and listens."""
+
+    def __init__(self, url: str) -> None:
+        # As `jobsupervisor migrate` does: a client may enqueue before any supervisor ran.
+        register_plugins(url, dict(pair.split("=") for pair in PLUGINS.split(",")))
+        self._connection = psycopg.connect(url, autocommit=True, row_factory=dict_row)
+        self._connection.execute("listen render_events")
+        self._seen: dict[str, str] = {}
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
+        """Run a statement and return its rows."""
+        return self._connection.execute(statement.encode(), parameters or None).fetchall()
+
+    def enqueue(self, kind: str, spec: object, **options: object) -> str:
+        """Enqueue one job through the public function."""
+        extra = "".join(f", {name} => %({name})s" for name in options)
+        statement = f"select enqueue_render(kind => %(kind)s, spec => %(spec)s::jsonb{extra}) as id"
+        parameters = {"kind": kind, "spec": json.dumps(spec), **options}
+        row = self._connection.execute(statement.encode(), parameters).fetchone()
+        assert row is not None
+        return str(row["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job's row of render_jobs."""
+        (row,) = self.rows("select * from render_jobs where id = %s", job_id)
+        return row
+
+    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+        """Return a job's rows of render_attempts, in order."""
+        return self.rows("select * from render_attempts where job_id = %s order by attempt", job_id)
+
+    def outcomes(self, job_id: str) -> list[str]:
+        """Return the outcomes of a job's attempts, in order."""
+        return [row["outcome"] for row in self.attempts(job_id)]
+
+    def final(self, job_id: str) -> dict[str, Any]:
+        """Wait for the event of a job's final status; return its row."""
+        while job_id not in self._seen:
+            notices = list(self._connection.notifies(timeout=PATIENCE, stop_after=1))
+            assert notices, f"no final status: {self.job(job_id)}"
+            for notice in notices:
+                event = json.loads(notice.payload)
+                self._seen[event["id"]] = event["status"]
+        row = self.job(job_id)
+        assert row["status"] == self._seen[job_id]
+        return row
+
+    def until(self, job_id: str, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Wait until a job's row is so; its progress is written once a second, which no notification tells."""
+        ended = select.poll()
+        for _ in range(int(PATIENCE / 0.02)):
+            row = self.job(job_id)
+            if condition(row):
+                return row
+            ended.poll(20)
+        raise AssertionError(f"never: {self.job(job_id)}")
+
+    def running(self, job_id: str) -> dict[str, Any]:
+        """Wait until a job's first progress is written: its renderer is at work."""
+        return self.until(job_id, lambda row: row["status"] == "processing" and row["progress"] > 0)
+
+
+def artifact(row: dict[str, Any]) -> bytes:
+    """Return the bytes of a completed job's artifact."""
+    assert row["status"] == "completed", row
+    return Path(unquote(urlsplit(row["output_url"]).path)).read_bytes()
+
+
+@contextlib.contextmanager
+def service_and_queue(url: str, directory: Path, **settings: object) -> Iterator[tuple[Service, Queue]]:
+    """Run a service that is ready, and a client of it."""
+    with Service(url, directory, **settings) as service, Queue(url) as queue:
+        yield service.ready(), queue

@@ -1,0 +1,203 @@
+"""The format of the pipes: what one end sends the other reads, however it is cut; what breaks the format is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from renderer import wire
+from renderer.wire import FrameReader, WireError
+
+MESSAGES = st.dictionaries(
+    st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=40) | st.lists(st.text(max_size=5)),
+    max_size=5,
+)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Provide the two ends of a stream socket, as a child and its supervisor have them."""
+    left, right = socket.socketpair()
+    with left, right:
+        yield left, right
+
+
+def frame(body: bytes, length: int | None = None) -> bytes:
+    """Return a frame of any bytes, with a header that may lie."""
+    return wire.HEADER.pack(len(body) if length is None else length) + body
+
+
+def test_the_format_itself() -> None:
+    """A frame is four bytes of length, most significant first, and JSON: what another program would have to write."""
+    assert wire.encode({"a": 1}) == b'\x00\x00\x00\x07{"a":1}'
+
+
+@given(MESSAGES)
+def test_a_message_survives_the_way(message: dict[str, object]) -> None:
+    """What is encoded is decoded to the same, whatever characters it holds."""
+    encoded = wire.encode(message)
+    assert wire.decode(encoded[wire.HEADER.size :]) == message
+
+
+def test_a_frame_cut_at_every_byte() -> None:
+    """A reader that gets a frame in any two pieces yields it once, with the second piece, and is then between frames."""
+    message = {"type": "done", "text": "Grüße 🎬"}
+    encoded = wire.encode(message)
+    for cut in range(1, len(encoded)):
+        reader = FrameReader(1000)
+        assert list(reader.feed(encoded[:cut])) == []
+        assert reader.partial
+        assert list(reader.feed(encoded[cut:])) == [message]
+        assert not reader.partial
+
+
+@given(st.lists(MESSAGES, max_size=6), st.data())
+def test_any_chunks_yield_the_same_messages(messages: list[dict[str, object]], data: st.DataObject) -> None:
+    """However a stream is cut into chunks, empty ones among them, the same messages come out in the same order."""
+    stream = b"".join(wire.encode(message) for message in messages)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
+    reader = FrameReader(100_000)
+    read = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        read += list(reader.feed(stream[start:end]))
+    assert read == messages
+    assert not reader.partial
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_a_wire_error_or_nothing(garbage: bytes) -> None:
+    """Bytes of a stranger never raise anything but WireError, and only objects come out."""
+    reader = FrameReader(50)
+    with contextlib.suppress(WireError):
+        assert all(type(message) is dict for message in reader.feed(garbage))
+
+
+def test_a_long_frame_is_refused_at_its_header() -> None:
+    """The length alone is enough to refuse a frame: not a byte of its body has to arrive. The limit itself is allowed."""
+    body = b'{"a":"%s"}' % (b"x" * 92)
+    assert len(list(FrameReader(len(body)).feed(frame(body)))) == 1
+    with pytest.raises(WireError, match=f"at most {len(body)} bytes, got {len(body) + 1}"):
+        list(FrameReader(len(body)).feed(frame(b"", length=len(body) + 1)))
+    with pytest.raises(WireError, match="got 4294967295"):
+        list(FrameReader(1000).feed(b"\xff\xff\xff\xff"))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "must be JSON"),
+        (b"{", "must be JSON"),
+        (b'{"a": "\xff"}', "must be JSON"),
+        (b"[" * 5000, "must be JSON"),
+        (b"[]", "must be a JSON object, got list"),
+        (b"null", "must be a JSON object, got NoneType"),
+        (b"7", "must be a JSON object, got int"),
+    ],
+)
+def test_what_is_no_object_is_refused(ends: tuple[socket.socket, socket.socket], body: bytes, reason: str) -> None:
+    """Both readers refuse a body that is no JSON object, and say what it was."""
+    with pytest.raises(WireError, match=reason):
+        list(FrameReader(10_000).feed(frame(body)))
+    ends[0].sendall(frame(body))
+    with pytest.raises(WireError, match=reason):
+        wire.receive(ends[1], 10_000)
+
+
+def test_messages_before_a_broken_frame_count() -> None:
+    """A message that was whole is handed out although garbage follows it in the same bytes."""
+    stream = FrameReader(100).feed(wire.encode({"type": "done"}) + b"\xff\xff\xff\xff")
+    assert next(stream) == {"type": "done"}
+    with pytest.raises(WireError):
+        next(stream)
+
+
+def test_a_blocking_end_reads_what_was_sent(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Messages arrive in order, one at a time, and the end of the stream between two of them is None."""
+    wire.send(ends[0], {"number": 1})
+    wire.send(ends[0], {"number": 2})
+    ends[0].close()
+    assert wire.receive(ends[1], 100) == ({"number": 1}, [])
+    assert wire.receive(ends[1], 100) == ({"number": 2}, [])
+    assert wire.receive(ends[1], 100) is None
+
+
+def test_a_frame_larger_than_the_socket_holds(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A frame of megabytes passes a socket that takes it in many pieces, and its descriptor comes once."""
+    message = {"spec": "x" * 5_000_000}
+    reader, writer = os.pipe()
+    sender = threading.Thread(target=wire.send, args=(ends[0], message, [writer]))
+    sender.start()
+    try:
+        received = wire.receive(ends[1], wire.MAX_JOB_FRAME)
+        assert received is not None
+        assert received[0] == message
+        assert len(received[1]) == 1
+        wire.close_all(received[1])
+    finally:
+        ends[1].close()  # what is left unread must not keep the sender
+        sender.join()
+        wire.close_all([reader, writer])
+
+
+def test_descriptors_arrive_with_their_frame(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Of two frames under way, each brings its own descriptors: the same open files, close-on-exec."""
+    first, second = os.pipe(), os.pipe()
+    wire.send(ends[0], {"number": 1}, [first[1]])
+    wire.send(ends[0], {"number": 2})
+    wire.send(ends[0], {"number": 3}, [second[1], first[0]])
+    got = [received for _ in range(3) if (received := wire.receive(ends[1], 100)) is not None]
+    assert [len(descriptors) for _, descriptors in got] == [1, 0, 2]
+    os.write(got[0][1][0], b"through the first")
+    os.write(got[2][1][0], b"through the second")
+    assert os.read(first[0], 100) == b"through the first"
+    assert os.read(second[0], 100) == b"through the second"
+    assert os.path.sameopenfile(got[2][1][1], first[0])
+    for _, descriptors in got:
+        assert not any(os.get_inheritable(descriptor) for descriptor in descriptors)
+        wire.close_all(descriptors)
+    wire.close_all([*first, *second])
+
+
+def test_every_end_in_mid_frame_is_noticed() -> None:
+    """A stream that ends after any byte of a frame but the last is an error, in the header as in the body."""
+    encoded = wire.encode({"type": "done"})
+    for cut in range(1, len(encoded)):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(encoded[:cut])
+            theirs.close()
+            with pytest.raises(WireError, match="a frame ended after"):
+                wire.receive(ours, 100)
+
+
+def test_a_blocking_end_refuses_a_long_frame(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The length is checked before the body is waited for: nothing follows here, and nothing blocks."""
+    ends[0].sendall(wire.HEADER.pack(2**32 - 1))
+    with pytest.raises(WireError, match="at most 100 bytes, got 4294967295"):
+        wire.receive(ends[1], 100)
+
+
+def test_a_job_is_three_lines(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Head, spec and config arrive as they were given, the texts byte for byte, a spec that is no JSON among them."""
+    spec, config = '{"text": "a\\nb — ü", "n": 1.0}', "{}"
+    ends[0].sendall(wire.encode_job({"id": "j1", "attempt": 2}, spec, config))
+    received = wire.receive_body(ends[1], 1000)
+    assert received is not None
+    assert wire.decode_job(received[0]) == ({"id": "j1", "attempt": 2}, spec.encode(), b"{}")
+    deep = "[" * 5000
+    assert wire.decode_job(wire.encode_job({}, deep, config)[wire.HEADER.size :])[1] == deep.encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"{}\n{}", b"{}\n{}\n{}\n{}", b"[]\n{}\n{}", b"{\n{}\n{}"])
+def test_a_job_that_is_not_three_lines_is_refused(body: bytes) -> None:
+    """Fewer lines, more, or a head that is no object: a WireError."""
+    with pytest.raises(WireError):
+        wire.decode_job(body)
