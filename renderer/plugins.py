@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from renderer import registry, strays
+from renderer import registry, strays, syscalls
 from renderer.registry import Kind
 
 _MAX_WORDS = 4000
@@ -24,7 +24,7 @@ def load_all(plugins: Mapping[str, str], import_seconds: float) -> tuple[dict[st
 
     A plug-in wins over an entry point of the same name, and both over a built-in kind. Each is imported first in a
     process of its own that has `import_seconds`: one that hangs, crashes or leaves a thread behind (a process with
-    threads must not be forked from) is found out there.
+    threads must not be forked from) is found out there. Every child of the calling process is ended.
     """
     kinds: dict[str, Kind] = {}
     failed: dict[str, str] = {}
@@ -95,6 +95,7 @@ def _trial_child(name: str, target: str, writer: int) -> None:
     """Import in the trial process, write "ok" or the problem, end."""
     said = "ok"
     try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
         registry.load(name, target)
         threads = len(list(Path("/proc/self/task").iterdir()))

@@ -82,8 +82,10 @@ class ArtifactDirectory:
                 f"RENDER_ARTIFACTS_URL: the directory must be there and writable: {self._root}: {error.strerror}"
             ) from None
 
-    def open_output(self) -> OutputFile:
-        """Return a new file for one attempt."""
+    def open_output(self, *, wanted: bool = True) -> OutputFile:
+        """Return a new file for one attempt; for a kind that writes none, a descriptor that takes everything."""
+        if not wanted:
+            return OutputFile(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         # With O_EXCL the child cannot give it a name either (open(2)).
         return OutputFile(self._unnamed(os.O_EXCL))
 

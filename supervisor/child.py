@@ -16,6 +16,7 @@ from typing import Any
 
 from renderer import wire
 from renderer.outcome import Outcome
+from supervisor import memory
 from supervisor.classify import Kill, Observation
 from supervisor.forkserver import ChildProcess, ExitStatus
 from supervisor.memory import MemorySample, MemoryWatch
@@ -63,6 +64,7 @@ class Child:
         self._job: Job | None = None
         self._kill: Kill | None = None
         self._tail = bytearray()
+        self._process_info = memory.find(process.pid)
         self.base_memory = 0
         self._loop.add_reader(process.job_socket, self._socket_readable)
         self._loop.add_reader(process.log_pipe, self._log_readable)
@@ -72,6 +74,11 @@ class Child:
     def number(self) -> int:
         """Its number in process titles and logs."""
         return self.process.number
+
+    @property
+    def resident_memory(self) -> int:
+        """Resident bytes at this moment, 0 when it is gone."""
+        return memory.resident(self._process_info)
 
     @property
     def alive(self) -> bool:
@@ -84,14 +91,14 @@ class Child:
             await asyncio.wait_for(asyncio.shield(self._ready), _BOOT_SECONDS)
         except TimeoutError:
             raise ChildFailed(f"a child must be ready within {_BOOT_SECONDS:g} s") from None
-        self.base_memory = self._watch.resident(self.process.pid)
+        self.base_memory = self.resident_memory
 
     async def render(self, job: Job, limits: Limits, output: int) -> Observation:
         """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
         self._job, self._kill = job, None
         self._reply = self._loop.create_future()
         self._tail.clear()
-        sample = self._watch.add(self.process.pid, self.base_memory, limits.memory, self._over_memory)
+        sample = self._watch.add(self._process_info, self.base_memory, limits.memory, self._over_memory)
         deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
         sending = asyncio.ensure_future(self._send(job, limits, output))
         try:

@@ -1,7 +1,7 @@
 """The supervisor: puts the parts together, starts them in the order that is safe, and takes them down.
 
-Start: fork server and first child (no database descriptor exists yet), LISTEN connection (takes the supervisor's name),
-work connection, registration; then the loops. Stop: claim nothing more, let what runs finish for as long as the
+Start: fork server and first child (no database descriptor exists yet), a look at the schema, LISTEN connection (takes the
+supervisor's name), work connection, registration; then the loops. Stop: claim nothing more, let what runs finish for as long as the
 operator allows, kill the rest and give it back uncharged, tell the database all of it, leave the list.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import setproctitle
 import structlog
 
 from supervisor.artifacts import ArtifactDirectory
@@ -21,6 +22,7 @@ from supervisor.pool import Pool
 from supervisor.runner import Runner
 from supervisor.settings import Settings
 from supervisor.store.listener import Listener
+from supervisor.store.migrate import require_current
 from supervisor.store.queue import QueueStore
 
 log = structlog.get_logger()
@@ -82,12 +84,14 @@ class Supervisor:
             log.info("supervisor.stopped", name=self._store.name)
 
     async def _connect(self) -> None:
+        await asyncio.to_thread(require_current, self._settings.require_database())
         if self._settings.enable_events:
             self._store.name = await self._listener.connect()
         await self._store.connect()
         if not self._settings.enable_events:
             self._store.name = await self._leased_name()
         await self._store.register(self._pool.kinds)
+        setproctitle.setproctitle(f"jobsupervisor: supervisor {self._store.name}")
 
     async def _leased_name(self) -> str:
         """Return our name, or the first numbered one that no live lease goes by."""

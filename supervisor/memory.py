@@ -42,6 +42,22 @@ class MemorySample:
         return self.above_base >= 0.8 * self.limit
 
 
+def find(pid: int) -> psutil.Process | None:
+    """Return the handle of a process, or None when it is gone. Costs a look into /proc: keep it."""
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def resident(process: psutil.Process | None) -> int:
+    """Return the resident bytes of a process, 0 when it is gone."""
+    try:
+        return int(process.memory_info().rss) if process else 0
+    except psutil.Error:
+        return 0
+
+
 class MemoryWatch:
     """All the attempts that run."""
 
@@ -50,19 +66,10 @@ class MemoryWatch:
         self._watched: set[MemorySample] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def resident(self, pid: int) -> int:
-        """Return the resident bytes of a process, 0 when it is gone."""
-        try:
-            return int(psutil.Process(pid).memory_info().rss)
-        except psutil.Error:
-            return 0
-
-    def add(self, pid: int, base: int, limit: int, on_excess: Callable[[MemorySample], None]) -> MemorySample:
+    def add(
+        self, process: psutil.Process | None, base: int, limit: int, on_excess: Callable[[MemorySample], None]
+    ) -> MemorySample:
         """Watch a process until `remove`."""
-        try:
-            process = psutil.Process(pid)
-        except psutil.Error:
-            process = None
         sample = MemorySample(process, base, limit, on_excess)
         self._watched.add(sample)
         if self._timer is None:
@@ -79,12 +86,7 @@ class MemoryWatch:
     def _look(self) -> None:
         self._timer = self._loop.call_later(INTERVAL, self._look)
         for sample in list(self._watched):
-            if sample.process is None:
-                continue
-            try:
-                sample.last = int(sample.process.memory_info().rss)
-            except psutil.Error:
-                continue
+            sample.last = resident(sample.process)
             sample.peak = max(sample.peak, sample.last)
             if sample.last > sample.base + sample.limit + ALLOWANCE:
                 sample.on_excess(sample)

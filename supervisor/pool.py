@@ -156,7 +156,7 @@ class Pool:
         # A look into /proc costs more than a short job: one in sixteen is enough to find a leak.
         if child.jobs_done % 16:
             return False
-        return self._watch.resident(child.process.pid) > child.base_memory + 2 * _CHILD_GROWTH
+        return child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH
 
     def _retire(self, child: Child) -> None:
         """End a child; its place is filled at once."""

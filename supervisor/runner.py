@@ -47,7 +47,7 @@ class Runner:
         """
         started = time.monotonic()
         try:
-            output = self._artifacts.open_output()
+            output = self._artifacts.open_output(wanted=self._pool.kinds[job.kind].writes_output)
         except OSError as error:
             self._pool.give_back(child, job.kind, Outcome.OK)
             return Ending(Outcome.INTERNAL, f"no file for the output: {error}", started=started)

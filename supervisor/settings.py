@@ -20,6 +20,7 @@ from renderer.sandbox import SandboxMode
 from supervisor.errors import ConfigurationError
 
 _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
+_DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
 
 
@@ -98,6 +99,13 @@ class Settings(BaseSettings):
     def _no_empty_values(cls, values: Any) -> Any:
         """Take a variable that is set to nothing as one that is not set, as an environment file writes it."""
         return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("database_url", "listen_database_url")
+    @classmethod
+    def _a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _DATABASE.match(value.get_secret_value()):
+            raise ValueError("must be the URL of a PostgreSQL database, as in postgresql://user@host/database")
+        return value
 
     @field_validator("artifacts_url")
     @classmethod

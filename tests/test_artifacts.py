@@ -87,7 +87,7 @@ def test_what_is_written_later_is_not_published(store: ArtifactDirectory, output
     assert artifact.sha256 == hashlib.sha256(b"checked").hexdigest()
 
 
-def test_an_output_has_no_name_and_gets_none(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
+def test_an_output_has_no_name_and_gets_none(output: OutputFile, tmp_path: Path) -> None:
     """Until it is published there is no file to find, and whoever holds the output cannot link it into the directory."""
     os.write(output.fd, b"unpublished")
     assert files(tmp_path) == []
@@ -212,7 +212,9 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     """Where a file is in the way, or a file system that takes none, the setting is named with the reason."""
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "file", tmp_path / "file/below", Path("/proc/artifacts"), Path("/sys/kernel")):
-        with pytest.raises(ConfigurationError, match=r"^RENDER_ARTIFACTS_URL: the directory must be there and writable"):
+        with pytest.raises(
+            ConfigurationError, match=r"^RENDER_ARTIFACTS_URL: the directory must be there and writable"
+        ):
             ArtifactDirectory(root).prepare()
 
 

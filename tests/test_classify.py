@@ -176,8 +176,8 @@ def test_a_strangers_text_is_made_harmless() -> None:
         assert message is not None
         assert harmless in message
         assert message.endswith("e\tf\ng")
-        assert not set(message) & {"\x00", "\x1b", "\x07", "\x7f", "\x9b", "\r", "\ud800", "\udfff"}
-        assert message.encode()
+        assert not set(message) & {"\x00", "\x1b", "\x07", "\x7f", "\x9b", "\r"}
+        assert message.encode()  # which a lone surrogate would not let pass
 
 
 def test_a_text_is_cut() -> None:

@@ -40,8 +40,8 @@ def while_handling(first: BaseException, then: BaseException) -> Callable[[], No
 
     def work() -> None:
         try:
-            raise first
-        except BaseException:
+            raiser(first)()
+        except type(first):
             raise then  # noqa: B904 - the implicit context is what is looked at
 
     return work

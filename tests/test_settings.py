@@ -110,6 +110,24 @@ def test_the_database_by_either_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load({"DATABASE_URL": "postgresql://override/db"}).require_database() == "postgresql://override/db"
 
 
+@pytest.mark.parametrize("url", ["nonsense", "mysql://u:hunter2@h/d", "//h/d", "http://h/?postgresql://"])
+def test_what_is_no_database(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A value that libpq could make nothing of is refused with the form that it must have, and is not shown."""
+    for name in ("DATABASE_URL", "PG_BOSS_DATABASE_URL", "LISTEN_DATABASE_URL"):
+        line = problems(monkeypatch, **{name: url})[name]
+        assert line == f"{name}: must be the URL of a PostgreSQL database, as in postgresql://user@host/database"
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://h/d", "postgresql:///d?host=/run/pg", "postgresql://a,b:5433/d", "host=h dbname=d"]
+)
+def test_every_form_of_a_database(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Both spellings of the scheme, a socket's directory, several hosts, and key=value pairs are taken as they are."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert load().require_database() == url
+
+
 def test_the_connection_that_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """LISTEN goes to the database, or directly to where it is told; an override of None takes that back."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://pooler/db")
@@ -179,11 +197,16 @@ def test_no_time_is_infinite(monkeypatch: pytest.MonkeyPatch, value: str) -> Non
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a mistake beside it, nor a mistake in it, nor the settings printed as text show a password."""
     lines = problems(
-        monkeypatch, DATABASE_URL="postgresql://u:hunter2@h/d", RENDER_ARTIFACTS_URL="s3://k:hunter2@b", RENDER_CONCURRENCY="x"
+        monkeypatch,
+        DATABASE_URL="postgresql://u:hunter2@h/d",
+        RENDER_ARTIFACTS_URL="s3://k:hunter2@b",
+        RENDER_CONCURRENCY="x",
     )
     assert lines.keys() == {"RENDER_ARTIFACTS_URL", "RENDER_CONCURRENCY"}
     assert "hunter2" not in "".join(lines.values())
-    set_all(monkeypatch, RENDER_ARTIFACTS_URL="", RENDER_CONCURRENCY="1", LISTEN_DATABASE_URL="postgresql://u:hunter2@l/d")
+    set_all(
+        monkeypatch, RENDER_ARTIFACTS_URL="", RENDER_CONCURRENCY="1", LISTEN_DATABASE_URL="postgresql://u:hunter2@l/d"
+    )
     assert "hunter2" not in f"{load()!r} {load()}"
     assert load().require_database() == "postgresql://u:hunter2@h/d"
 
@@ -194,7 +217,9 @@ def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().plugins == {"chart": "charts.draw:render", "my-map.v2": "maps:Renderer.run"}
 
 
-@pytest.mark.parametrize("part", ["chart", "chart=", "=m:f", "chart=m", "Chart=m:f", "chart=m:f:g", "chart=m;x:f", "c=/m.py:f"])
+@pytest.mark.parametrize(
+    "part", ["chart", "chart=", "=m:f", "chart=m", "Chart=m:f", "chart=m:f:g", "chart=m;x:f", "c=/m.py:f"]
+)
 def test_wrong_plug_ins(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """A part that does not say kind=package.module:callable is shown, once, whatever stands around it."""
     line = problems(monkeypatch, RENDER_PLUGINS=f"good=m:f,{part}")["RENDER_PLUGINS"]
@@ -218,7 +243,9 @@ def test_artifacts_in_a_directory(monkeypatch: pytest.MonkeyPatch, url: str, dir
 @pytest.mark.parametrize("url", ["/srv/renders", "file://host/srv", "file:relative", "s3://bucket", "https://h/x"])
 def test_artifacts_elsewhere_are_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """What this release cannot store in is refused at the start, with the form that it takes."""
-    assert "must be a directory as file:///path" in problems(monkeypatch, RENDER_ARTIFACTS_URL=url)["RENDER_ARTIFACTS_URL"]
+    assert (
+        "must be a directory as file:///path" in problems(monkeypatch, RENDER_ARTIFACTS_URL=url)["RENDER_ARTIFACTS_URL"]
+    )
 
 
 def test_state_directories(monkeypatch: pytest.MonkeyPatch) -> None:

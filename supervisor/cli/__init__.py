@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from supervisor.child import ChildFailed
 from supervisor.cli import dead_letters, jobs, local, service
 from supervisor.errors import ExpectedError
 
@@ -40,6 +41,10 @@ def main() -> int:
     except ExpectedError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the message is for whoever called the command
         return error.exit_code
+    except ChildFailed as error:
+        hint = "`jobsupervisor doctor` says what this machine lacks and what to do about it"
+        print(f"no child comes up: {error}; {hint}", file=sys.stderr)  # noqa: T201 - as above
+        return 1
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:

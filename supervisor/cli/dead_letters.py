@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from supervisor.cli.options import age, job_id
@@ -40,9 +41,9 @@ def list_(
     table = Table("id", "kind", "failure", "attempts", "died", "error", box=None, pad_edge=False)
     for row in rows:
         died = row["died_at"].strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(
-            str(row["id"]), row["kind"], row["failure"], str(row["attempts"]), died, (row["error"] or "").split("\n")[0]
-        )
+        # The error is a stranger's text: its brackets are no markup of ours.
+        error = escape((row["error"] or "").split("\n")[0])
+        table.add_row(str(row["id"]), row["kind"], row["failure"], str(row["attempts"]), died, error)
     Console().print(table if rows else "no dead letters")
 
 

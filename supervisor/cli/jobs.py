@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import psutil
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from supervisor.cli.options import pairs, parse_json, read_json
+from supervisor.errors import ConfigurationError
 from supervisor.settings import load
 from supervisor.store.client import Client
 
@@ -39,7 +41,10 @@ def enqueue(  # noqa: PLR0913 - one parameter for each of enqueue_render
     """
     url = load().require_database()
     body = read_json(spec, "SPEC")
-    merged = {**(parse_json(config, "--config") if config else {}), **pairs(settings or ())}
+    base = parse_json(config, "--config") if config else {}
+    if not isinstance(base, dict):
+        raise ConfigurationError(f"--config must be a JSON object, got {config}")
+    merged = base | pairs(settings or ())
     if run_at is not None and run_at.tzinfo is None:
         run_at = run_at.replace(tzinfo=dt.UTC)
     with Client.connect(url) as client:
@@ -134,7 +139,14 @@ def _print_status(state: dict[str, Any]) -> None:
     people = Table("supervisor", "host", "pid", "running", "children", "since", box=None, pad_edge=False)
     for row in state["supervisors"]:
         since = row["started_at"].strftime("%Y-%m-%d %H:%M")
-        people.add_row(row["name"], row["host"], str(row["pid"]), str(row["running"]), str(row["concurrency"]), since)
+        people.add_row(
+            escape(row["name"]),
+            escape(row["host"]),
+            str(row["pid"]),
+            str(row["running"]),
+            str(row["concurrency"]),
+            since,
+        )
     console.print(people if state["supervisors"] else "no supervisor is running")
     for child in state["children"]:
         console.print(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from supervisor import log
@@ -134,7 +135,7 @@ def _conclude(jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Pa
         if not job.as_expected(row):
             failed.append(job.name)
         what = f"{row['failure']}: {(row['error'] or '').splitlines()[0]}" if row["failure"] else job.tells(row)
-        table.add_row(job.name, row["kind"], row["status"], str(row["attempts"]), what, file)
+        table.add_row(job.name, row["kind"], row["status"], str(row["attempts"]), escape(what), escape(file))
     # Wide enough for the longest cell where nobody looks, so that no line of a log is folded.
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     return failed

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from supervisor import log, notify
@@ -61,7 +62,7 @@ def run() -> None:
     """
     settings = load()
     log.configure(settings.log_level, settings.log_format)
-    schema.require_current(settings.require_database())
+    settings.require_database()
     asyncio.run(_serve(settings))
 
 
@@ -83,6 +84,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
 
     Example: `jobsupervisor doctor --json`
     """
+    log.configure("error", "console")  # to standard error: the output is the checks
     checks = examine(load())
     if as_json:
         print(json.dumps([check.as_dict() for check in checks], indent=2))  # noqa: T201
@@ -90,7 +92,8 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
         table = Table("check", "state", "what was found", "what to do", box=None, pad_edge=False)
         colours = {"ok": "green", "degraded": "yellow", "missing": "red"}
         for check in checks:
-            table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", check.found, check.advice or "")
+            state = f"[{colours[check.state]}]{check.state}[/]"
+            table.add_row(escape(check.name), state, escape(check.found), escape(check.advice or ""))
         Console().print(table)
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.queue.support import Queue, enqueue, heard, listening, refusal
 
-WAITS = "select from pg_locks where pid = %s and not granted"
+WAITS = "select pid from pg_locks where pid = %s and not granted"
 LONG = "x" * 256
 
 

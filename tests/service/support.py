@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -77,8 +78,8 @@ class Service:
     def wait_for_notice(self, text: str) -> None:
         """Wait for a message to the service manager that holds this text."""
         while True:
-            readable: list[object] = select.select([self._notify, self._pidfd], [], [], PATIENCE)[0]
-            assert self._notify in readable, f"no {text} from the service:\n{self.log.read_text()}"
+            readable = select.select([self._notify.fileno(), self._pidfd], [], [], PATIENCE)[0]
+            assert self._notify.fileno() in readable, f"no {text} from the service:\n{self.log.read_text()}"
             if text in self._notify.recv(4096).decode():
                 return
 
@@ -160,13 +161,20 @@ class Queue:
 
     def until(self, job_id: str, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Wait until a job's row is so; its progress is written once a second, which no notification tells."""
-        ended = select.poll()
-        for _ in range(int(PATIENCE / 0.02)):
-            row = self.job(job_id)
+        return self.until_row("select * from render_jobs where id = %s", condition, job_id)
+
+    def until_row(
+        self, statement: str, condition: Callable[[dict[str, Any]], object], *parameters: object
+    ) -> dict[str, Any]:
+        """Run a statement until its one row is so."""
+        pause = select.poll()
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            (row,) = self.rows(statement, *parameters)
             if condition(row):
                 return row
-            ended.poll(20)
-        raise AssertionError(f"never: {self.job(job_id)}")
+            pause.poll(20)
+        raise AssertionError(f"never: {row}")
 
     def running(self, job_id: str) -> dict[str, Any]:
         """Wait until a job's first progress is written: its renderer is at work."""

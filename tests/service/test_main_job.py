@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import signal
 import stat
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -133,3 +136,49 @@ def test_stop_at_once_gives_running_jobs_back_uncharged(database: str, tmp_path:
         assert service.stop() == 0
         row = queue.job(job)
         assert (row["status"], row["attempts"], queue.outcomes(job)) == ("queued", 0, ["internal"])
+
+
+def test_polling_only_works_without_notifications(database: str, tmp_path: Path) -> None:
+    """With events off there is no LISTEN connection; jobs are found by the fallback poll."""
+    with service_and_queue(database, tmp_path, RENDER_ENABLE_EVENTS="false", RENDER_POLLING_INTERVAL=0.1) as (
+        service,
+        queue,
+    ):
+        assert artifact(queue.final(queue.enqueue("write", {"text": "polled"}))) == b"polled"
+        names = queue.rows(
+            "select application_name from pg_stat_activity "
+            "where datname = current_database() and application_name like 'jobsupervisor%'"
+        )
+        assert [row["application_name"] for row in names] == ["jobsupervisor main work"]
+        assert service.stop() == 0
+
+
+def _polled_after(last: datetime, row: dict[str, Any]) -> bool:
+    return bool(row["seen_at"] > last)
+
+
+def test_idle_supervisor_sends_one_statement_per_poll(database: str, tmp_path: Path) -> None:
+    """While idle, the transactions of the work connection are the polls and nothing else."""
+    with service_and_queue(database, tmp_path, RENDER_POLLING_INTERVAL=0.5) as (_, queue):
+        queue.final(queue.enqueue("write", {"text": "x"}))
+        seen = (
+            "select seen_at, query from jobsupervisor.supervisor, pg_stat_activity where application_name like '% work'"
+        )
+        last = queue.rows(seen)[0]["seen_at"]
+        for _ in range(4):
+            row = queue.until_row(seen, functools.partial(_polled_after, last))
+            assert row["query"].lstrip().startswith("-- The fallback poll"), row["query"]
+            last = row["seen_at"]
+
+
+def test_titles_say_what_runs(database: str, tmp_path: Path) -> None:
+    """The process list tells which child has which job, and which are idle."""
+    with service_and_queue(database, tmp_path) as (service, queue):
+        job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
+        queue.running(job)
+        titles = {" ".join(process.cmdline()).strip() for process in service.processes()}
+        assert f"jobsupervisor: child 1 [gate {job}]" in titles
+        assert "jobsupervisor: child 2 [idle]" in titles
+        assert "jobsupervisor: fork server" in titles
+        (tmp_path / "gate").touch()
+        queue.final(job)

@@ -1,0 +1,47 @@
+"""Runs the installed command as a user does, with nothing in its environment but what the test says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = Path(sys.executable).parent / "jobsupervisor"
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Return an environment with a home and a temporary directory of the test's own."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "COLUMNS": "200"} | settings
+
+
+def command(
+    home: Path, *arguments: str | Path, given: str | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `jobsupervisor` to its end; no run of it may end in a traceback."""
+    result = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(home, **settings),
+        cwd=home,
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
+
+
+def succeeds(home: Path, *arguments: str | Path, given: str | None = None, **settings: str) -> str:
+    """Run `jobsupervisor`, which must exit with 0; return what it printed."""
+    result = command(home, *arguments, given=given, **settings)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def fails(code: int, home: Path, *arguments: str | Path, given: str | None = None, **settings: str) -> str:
+    """Run `jobsupervisor`, which must exit with `code` and without output; return what it said on standard error."""
+    result = command(home, *arguments, given=given, **settings)
+    assert (result.returncode, result.stdout) == (code, ""), result.stderr
+    return result.stderr

@@ -1,0 +1,236 @@
+"""The queue against a model: random calls of clients and supervisors, and what must hold after each of them.
+
+Two supervisors without children and one client do anything in any order, among it what only a broken one does: acks
+under tokens that are not theirs any more. The model keeps what each job may be; the database must agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from renderer.outcome import OFFENCES, UNCHARGED, Outcome
+from supervisor.model import Ack, Ending, Job
+from tests.queue.support import Queue
+
+MAX_ATTEMPTS = 3
+OFFENCE_LIMIT = 2
+MAKE_DUE = "update jobsupervisor.job set run_at = now() where state = 'queued' and run_at > now()"
+FINAL = {"completed", "failed", "cancelled"}
+CLEAR = "truncate jobsupervisor.job, jobsupervisor.finished_job, jobsupervisor.dead_letter, jobsupervisor.attempt"
+WHERE = """
+select id::text, 'live' as place, state::text as status, attempt, charged, offences from jobsupervisor.job
+union all select id::text, 'finished', status::text, attempt, charged, 0 from jobsupervisor.finished_job
+union all select id::text, 'dead', 'failed', attempt, charged, offences from jobsupervisor.dead_letter
+"""
+ATTEMPTS = """
+select job_id::text as id, array_agg(attempt order by attempt) as numbers, array_agg(outcome::text order by attempt) as said
+from jobsupervisor.attempt group by 1
+"""
+
+
+@dataclass
+class Known:
+    """What the model knows of a job."""
+
+    status: str = "queued"
+    claim: Job | None = None
+    holder: int = 0
+    cancelled: bool = False
+    charged: int = 0
+    offences: int = 0
+    losses: int = 0
+    outcomes: list[str] = field(default_factory=list)
+
+    def end(self, outcome: Outcome, *, alone: bool) -> str:
+        """Take the end of the attempt; return the verdict."""
+        offence = outcome in OFFENCES or alone or (outcome is Outcome.LOST and self.losses > 0)
+        self.charged += outcome not in UNCHARGED
+        self.offences += offence
+        self.losses += outcome is Outcome.LOST
+        self.claim = None
+        self.outcomes.append("cancelled" if self.cancelled else outcome)
+        if self.cancelled or outcome is Outcome.CANCELLED:
+            self.status = "cancelled"
+        elif outcome is Outcome.OK:
+            self.status = "completed"
+        elif outcome is Outcome.INVALID or self.charged >= MAX_ATTEMPTS or self.offences >= OFFENCE_LIMIT:
+            self.status = "failed"
+        else:
+            self.status = "queued"
+        return self.status
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """The rules. One database serves all examples; each begins with it empty."""
+
+    queue: Queue
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue.client.execute(CLEAR)
+        limits: dict[str, Any] = {"RENDER_MAX_ATTEMPTS": MAX_ATTEMPTS, "RENDER_OFFENCE_LIMIT": OFFENCE_LIMIT}
+        self.supervisors = [self.queue.supervisor(name, **limits) for name in ("a", "b")]
+        self.jobs: dict[str, Known] = {}
+        self.old: list[Job] = []
+
+    def teardown(self) -> None:
+        """Close the supervisors of this example."""
+        for supervisor in self.supervisors:
+            self.queue.run(supervisor.store.close())
+
+    def pick(self, data: st.DataObject, status: str) -> str:
+        """Draw a job of a status."""
+        return data.draw(st.sampled_from([job_id for job_id, job in self.jobs.items() if job.status == status]))
+
+    def have(self, *statuses: str) -> bool:
+        """Say whether there is a job of one of these statuses."""
+        return any(job.status in statuses for job in self.jobs.values())
+
+    @rule(priority=st.integers(-1, 1))
+    def enqueue(self, priority: int) -> None:
+        """Enqueue, as a client."""
+        self.jobs[self.queue.enqueue(priority=priority)] = Known()
+
+    @precondition(lambda self: self.have("queued"))
+    @rule(who=st.integers(0, 1), want=st.integers(1, 3))
+    def claim(self, who: int, want: int) -> None:
+        """Claim: as many as are wanted and there are, each for the first time under this token."""
+        self.queue.client.execute(MAKE_DUE)
+        claims = self.supervisors[who].claim(want)
+        queued = sum(job.status == "queued" for job in self.jobs.values())
+        assert len(claims) == min(want, queued)
+        for claim in claims:
+            job = self.jobs[claim.id]
+            assert job.status == "queued"
+            assert claim.token.attempt == len(job.outcomes) + 1
+            job.status, job.claim, job.holder = "processing", claim, who
+
+    @precondition(lambda self: self.have("processing"))
+    @rule(data=st.data(), outcome=st.sampled_from(Outcome), alone=st.booleans())
+    def ack(self, data: st.DataObject, outcome: Outcome, *, alone: bool) -> None:
+        """Acknowledge, as the supervisor that has the job."""
+        job = self.jobs[self.pick(data, "processing")]
+        assert job.claim is not None
+        claim, alone = job.claim, alone and outcome is Outcome.LOST
+        self.old.append(claim)
+        verdict = self.supervisors[job.holder].ack(claim, outcome, alone=alone)
+        assert verdict == job.end(outcome, alone=alone)
+
+    @precondition(lambda self: self.have("processing"))
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """Give back what never started."""
+        job = self.jobs[self.pick(data, "processing")]
+        assert job.claim is not None
+        claim, job.claim = job.claim, None
+        job.status = "cancelled" if job.cancelled else "queued"
+        verdict = self.supervisors[job.holder].ack(claim, None)
+        assert verdict == ("cancelled" if job.cancelled else "given_back")
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Cancel any job, whatever its status, as a client."""
+        job_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        job = self.jobs[job_id]
+        assert self.queue.value("select cancel_render(%s)", job_id) is (job.status not in FINAL)
+        if job.status == "processing":
+            job.cancelled = True
+        elif job.status == "queued":
+            job.status = "cancelled"
+
+    @precondition(lambda self: self.have("failed"))
+    @rule(data=st.data())
+    def redrive(self, data: st.DataObject) -> None:
+        """Put a dead letter back, as the operator."""
+        job_id = self.pick(data, "failed")
+        assert str(self.queue.value("select redrive_render(%s)", job_id)) == job_id
+        job = self.jobs[job_id]
+        job.status, job.charged, job.offences, job.losses = "queued", 0, 0, 0
+
+    @precondition(lambda self: self.have("processing"))
+    @rule(who=st.integers(0, 1))
+    def rescue(self, who: int) -> None:
+        """Find the other supervisor gone, and take back all that it has."""
+        other = 1 - who
+        self.queue.client.execute(
+            "update jobsupervisor.supervisor set lost_at = case id when %s then timestamptz '2001-01-01' end",
+            [self.supervisors[other].owner],
+        )
+        lost = self.supervisors[who].poll().lost
+        theirs = {i for i, job in self.jobs.items() if job.status == "processing" and job.holder == other}
+        assert {ack.job_id for ack in lost} == theirs
+        verdicts = {v.job_id: v.verdict for v in self.supervisors[who].exchange(*lost).verdicts}
+        for job_id in theirs:
+            claim = self.jobs[job_id].claim
+            assert claim is not None
+            self.old.append(claim)
+            assert verdicts[job_id] == self.jobs[job_id].end(Outcome.LOST, alone=len(theirs) == 1)
+        if not self.supervisors[other].poll().registered:
+            self.queue.run(self.supervisors[other].store.register({}))
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data(), who=st.integers(0, 1), outcome=st.sampled_from([*Outcome, None]))
+    def stale(self, data: st.DataObject, who: int, outcome: Outcome | None) -> None:
+        """Send an ack and progress under a spent token: nothing at all changes."""
+        claim = data.draw(st.sampled_from(self.old))
+        before = self.everything()
+        ack = Ack(claim.id, claim.token, None if outcome is None else Ending(outcome))
+        assert self.supervisors[who].send(ack) == "lease_lost"
+        self.supervisors[who].moved(claim, 0.5)
+        assert self.everything() == before
+
+    def everything(self) -> list[list[dict[str, Any]]]:
+        """Return all that is stored of jobs."""
+        return [
+            self.queue.rows("select * from jobsupervisor.job order by id"),
+            self.queue.rows(WHERE + "order by id"),
+            self.queue.rows("select * from jobsupervisor.attempt order by job_id, attempt"),
+        ]
+
+    @invariant()
+    def each_job_is_in_one_place(self) -> None:
+        """Find every job in exactly one of the three tables, with the status and charges of the model."""
+        rows = self.queue.rows(WHERE)
+        assert sorted(row["id"] for row in rows) == sorted(self.jobs)
+        places = {"queued": "live", "processing": "live", "completed": "finished", "cancelled": "finished"}
+        for row in rows:
+            job = self.jobs[row["id"]]
+            assert (row["status"], row["place"]) == (job.status, places.get(job.status, "dead"))
+            assert row["charged"] == job.charged <= MAX_ATTEMPTS
+            assert row["place"] == "finished" or row["offences"] == job.offences <= OFFENCE_LIMIT
+
+    @invariant()
+    def attempts_are_consecutive(self) -> None:
+        """List the attempts that ended once each, numbered from 1, with the outcomes of the model."""
+        found = {row["id"]: row for row in self.queue.rows(ATTEMPTS)}
+        assert set(found) == {job_id for job_id, job in self.jobs.items() if job.outcomes}
+        for job_id, row in found.items():
+            assert row["numbers"] == list(range(1, len(row["numbers"]) + 1))
+            assert row["said"] == self.jobs[job_id].outcomes
+
+
+@pytest.mark.timeout(60)
+def test_the_queue_does_what_the_model_says(database: str) -> None:
+    """Whatever the order of calls, each job is in one place, charged as it should be, and no spent token has a say."""
+    with Queue(database) as queue:
+        machine = type("Machine", (QueueMachine,), {"queue": queue})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=40,
+                stateful_step_count=30,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        assert queue.value("select count(*) from jobsupervisor.supervisor") >= 2
