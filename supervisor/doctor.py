@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes.util
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from supervisor.store import migrate as schema
 from supervisor.store.server import server_version
 
 _OLDEST, _NEWEST = 14, 18
-_LIBRARIES = {"EGL": "libegl1", "GL": "libgl1", "expat": "libexpat1"}
+_LIBRARIES = {"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libexpat.so.1": "libexpat1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,11 @@ def _python() -> Check:
 
 def _libraries() -> Iterator[Check]:
     for library, package in _LIBRARIES.items():
-        if ctypes.util.find_library(library):
-            yield Check(f"lib{library}", "ok", "found")
-        else:
-            yield Check(f"lib{library}", "missing", "not found; skia cannot load", f"apt-get install {package}")
+        try:
+            ctypes.CDLL(library)  # asked of the loader that loads it for skia
+            yield Check(library, "ok", "found")
+        except OSError:
+            yield Check(library, "missing", "not found; skia cannot load", f"apt-get install {package}")
 
 
 async def _children(settings: Settings) -> list[Check]:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
 
 COMMAND = Path(sys.executable).parent / "jobsupervisor"
+
+
+@contextlib.contextmanager
+def open_home() -> Iterator[Path]:
+    """Yield a directory that every user may enter, so that whatever a command makes for itself is made in it."""
+    path = Path(tempfile.mkdtemp(prefix="js-test-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -45,3 +64,9 @@ def fails(code: int, home: Path, *arguments: str | Path, given: str | None = Non
     result = command(home, *arguments, given=given, **settings)
     assert (result.returncode, result.stdout) == (code, ""), result.stderr
     return result.stderr
+
+
+def rows_of(url: str, statement: str = "select * from render_jobs") -> list[dict[str, Any]]:
+    """Return the rows of a statement."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(statement.encode()).fetchall()

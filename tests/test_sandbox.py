@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import json
 import os
@@ -11,57 +10,21 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from renderer import sandbox
 from renderer.outcome import Outcome
 from renderer.sandbox import CHECKLIST, SandboxMode
-from supervisor.child import Child, Limits
-from supervisor.classify import classify
-from supervisor.model import Job, Token
 from supervisor.pool import Pool
-from supervisor.settings import load
+from tests.pools import LIMITS, render, with_pool
 
 CHECKOUT = Path(__file__).parents[1]
 LAYERS = [step.layer for step in CHECKLIST if step.layer]
-LIMITS = Limits(timeout=60, cpu=70, memory=256 * 1024 * 1024, output=5_000_000)
-PATIENCE = 60.0
 SECRET = "postgresql://u:hunter2@h/d"  # noqa: S105 - nobody's password
 IPC_PRIVATE, IPC_RMID = 0, 0
-
-
-async def render(pool: Pool, kind: str, spec: dict[str, Any]) -> tuple[Child, dict[str, Any]]:
-    """Render one job in a child of the pool; return the child, which is not given back, and its report."""
-    child = pool.take(kind)
-    assert child is not None
-    job = Job("j1", Token(1, 1), kind, json.dumps(spec), "{}", None, None, None, None)
-    with tempfile.TemporaryFile() as output:
-        seen = await child.render(job, LIMITS, output.fileno())
-        assert classify(seen)[0] is Outcome.OK, seen
-        output.seek(0)
-        return child, json.loads(output.read())
-
-
-def with_pool(mode: SandboxMode, work: Callable[[Pool], Any]) -> Any:
-    """Run `await work(pool)` with a pool of one child."""
-
-    async def run() -> Any:
-        plugins = {name: f"tests.kinds.inside:{name}" for name in ("report", "leave_grandchild")}
-        settings = load({"RENDER_PLUGINS": plugins, "RENDER_SANDBOX": mode, "RENDER_CONCURRENCY": 1})
-        pool = Pool(settings, lambda: None, lambda _job, _fraction: None)
-        try:
-            await pool.start()
-            return await work(pool)
-        finally:
-            await pool.close()
-
-    return asyncio.run(run())
 
 
 def look_inside(mode: SandboxMode) -> dict[str, Any]:
@@ -212,6 +175,7 @@ from renderer import syscalls
 syscalls.unshare(syscalls.CLONE_NEWUSER)
 from supervisor.child import LayerMissing
 from supervisor.pool import Pool
+from tests.pools import LIMITS, render, with_pool
 from supervisor.settings import load
 
 async def main():
@@ -242,64 +206,3 @@ def test_a_layer_that_cannot_be_had(mode: SandboxMode, inside: dict[str, Any]) -
     else:
         assert "unshare" in found.pop(LAYERS[0])
         assert found == dict.fromkeys(LAYERS[1:], "ok")
-
-
-def test_a_grandchild_is_dead_after_its_job() -> None:
-    """A process that left its child's session is alive when the job ends and dead once the child is given back."""
-
-    async def work(pool: Pool) -> psutil.Process:
-        child, report = await render(pool, "leave_grandchild", {})
-        grandchild = psutil.Process(report["pid"])
-        assert report["session"] == grandchild.pid != child.process.pid
-        assert grandchild.status() != psutil.STATUS_ZOMBIE
-        pool.give_back(child, "leave_grandchild", Outcome.OK)
-        await child.process.exited
-        gone, _ = await asyncio.to_thread(psutil.wait_procs, [grandchild], PATIENCE)
-        assert gone == [grandchild]
-        return grandchild
-
-    assert not with_pool(SandboxMode.BEST_EFFORT, work).is_running()
-
-
-OWNER = """
-import asyncio, sys
-from supervisor.child import Child
-from supervisor.forkserver import ForkServer
-from supervisor.memory import MemoryWatch
-from supervisor.settings import load
-
-async def main():
-    server = ForkServer(load({"RENDER_SANDBOX": "best-effort"}))
-    await server.start()
-    children = [Child(await server.spawn(number), MemoryWatch(), lambda job, fraction: None) for number in (1, 2)]
-    for child in children:
-        await child.ready()
-    print(server.pid, *(child.process.pid for child in children), flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await server.stop()
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("victim", ["fork server", "its owner"])
-def test_children_die_with_their_parents(victim: str) -> None:
-    """SIGKILL to the fork server ends its children; SIGKILL to the process that started it ends them all."""
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER], cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as owner:
-        assert owner.stdout is not None
-        processes = [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
-        assert [" ".join(process.cmdline()).split(" [")[0].strip() for process in processes] == [
-            "jobsupervisor: fork server",
-            "jobsupervisor: child 1",
-            "jobsupervisor: child 2",
-        ]
-        if victim == "fork server":
-            processes[0].kill()
-            waited = processes[1:]  # the owner reaps the fork server itself
-        else:
-            owner.kill()
-            waited = processes
-        _, alive = psutil.wait_procs(waited, PATIENCE)
-        assert alive == []

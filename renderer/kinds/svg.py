@@ -14,6 +14,7 @@ from resvg import usvg
 from renderer import fonts
 from renderer.errors import InvalidSpec
 from renderer.kinds.colour import TRANSPARENT, ColourField
+from renderer.kinds.memory import require
 from renderer.kinds.models import Number, StrictModel, invalid_at
 from renderer.kinds.svgcheck import FIELD, check_svg
 from renderer.limits import MAX_HEIGHT, MAX_WIDTH, current
@@ -72,7 +73,7 @@ def render(spec: SvgSpec, config: SvgConfig, out: Output) -> None:
     tree = _parse(spec.svg)
     natural = tree.int_size()
     size = _output_size(natural, config)
-    _reserve(size)
+    require(size[0] * size[1] * _BYTES_PER_PIXEL)
     transform = _fit(natural, size)
     red, green, blue, alpha = (round(channel * 255) for channel in config.background_color)
     background = (red, green, blue, alpha) if alpha else None
@@ -126,8 +127,3 @@ def _fit(natural: tuple[int, int], size: tuple[int, int]) -> tuple[float, float,
     factor = min(size[0] / natural[0], size[1] / natural[1])
     left, top = ((whole - part * factor) / 2 for whole, part in zip(size, natural, strict=True))
     return (factor, 0.0, left, 0.0, factor, top)
-
-
-def _reserve(size: tuple[int, int]) -> None:
-    """Raise MemoryError if the memory for the picture cannot be had: within resvg that would abort the process."""
-    bytearray(size[0] * size[1] * _BYTES_PER_PIXEL)

@@ -53,8 +53,9 @@ def show(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     Example: `jobsupervisor dead-letters show 0190a1b2-…`
     """
+    wanted = job_id(identity)
     with Client.connect(load().require_database()) as client:
-        found = client.dead_letter(job_id(identity))
+        found = client.dead_letter(wanted)
         if found is None:
             raise ExpectedError(f"ID must be that of a dead letter, got {identity}; `dead-letters list` lists them")
         print(json.dumps({**found, "history": client.attempts(str(found["id"]))}, default=str, indent=2))  # noqa: T201
@@ -75,8 +76,9 @@ def redrive(
     """
     if identity is None and not (kind or failure or every):
         raise ConfigurationError("redrive must be told what: an ID, --kind, --failure, or --all")
+    wanted = job_id(identity) if identity else None
     with Client.connect(load().require_database()) as client:
-        done = [client.redrive(job_id(identity))] if identity else client.redrive_many(kind, failure, limit)
+        done = [client.redrive(wanted)] if wanted else client.redrive_many(kind, failure, limit)
     print("\n".join(done) if done else "no dead letters")  # noqa: T201
 
 
@@ -86,5 +88,6 @@ def purge(*, older_than: Annotated[str, typer.Option(metavar="AGE", help="Such a
 
     Example: `jobsupervisor dead-letters purge --older-than 30d`
     """
+    seconds = age(older_than)
     with Client.connect(load().require_database()) as client:
-        print(f"purged {client.purge(age(older_than))}")  # noqa: T201
+        print(f"purged {client.purge(seconds)}")  # noqa: T201

@@ -18,6 +18,9 @@ from supervisor.errors import ConfigurationError
 from supervisor.settings import load
 from supervisor.store.client import Client
 
+_MOST = 2**31 - 1
+"""The largest integer of the database; PostgreSQL has no function enqueue_render for a larger one."""
+
 
 def enqueue(  # noqa: PLR0913 - one parameter for each of enqueue_render
     kind: Annotated[str, typer.Argument(help="What to render: scene, svg, noop, or a plug-in's kind.")],
@@ -27,11 +30,11 @@ def enqueue(  # noqa: PLR0913 - one parameter for each of enqueue_render
     settings: Annotated[list[str] | None, typer.Option("--set", help="One value of the config, key=value.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit 1 if it fails.")] = False,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key answers the same job.")] = None,
-    priority: Annotated[int, typer.Option(help="Higher first.")] = 0,
+    priority: Annotated[int, typer.Option(min=-_MOST, max=_MOST, help="Higher first.")] = 0,
     run_at: Annotated[dt.datetime | None, typer.Option(help="Not before this time (UTC).")] = None,
-    max_attempts: Annotated[int | None, typer.Option(help="Attempts before the dead letters.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(max=_MOST, help="Attempts before the dead letters.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt.")] = None,
-    memory_mb: Annotated[int | None, typer.Option(help="Memory of one attempt.")] = None,
+    memory_mb: Annotated[int | None, typer.Option(max=_MOST, help="Memory of one attempt.")] = None,
     user_id: Annotated[str | None, typer.Option(help="The tenant.")] = None,
     correlation_id: Annotated[str | None, typer.Option(help="Follows the job into every log line.")] = None,
 ) -> None:

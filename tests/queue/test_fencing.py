@@ -10,7 +10,7 @@ import pytest
 from renderer.outcome import Outcome
 from supervisor.model import Ack, Ending, Token
 from supervisor.store.queue import QueueStore
-from tests.queue.support import ARTIFACT, KINDS, Queue, Supervisor, ack_of, heard, listening, settings_for
+from tests.queue.support import ARTIFACT, Queue, Supervisor, ack_of, heard, listening
 
 ROUNDS = 40
 
@@ -258,31 +258,28 @@ def test_two_supervisors_claim_at_once(database: str) -> None:
     with Queue(database) as queue:
         queue.client.execute("select enqueue_render('noop', '{}') from generate_series(1, %s)", [ROUNDS * 10])
 
-        async def work(name: str) -> list[str]:
-            store = QueueStore(settings_for(database, name), name)
-            await store.connect()
-            await store.register(KINDS)
+        async def work(store: QueueStore) -> list[str]:
             done: list[str] = []
             acks: list[Ack] = []
-            try:
-                while True:
-                    answer = await store.exchange(acks, {}, ["noop"], 5)
-                    assert {verdict.verdict for verdict in answer.verdicts} <= {"completed"}
-                    assert len(answer.verdicts) == len(acks)
-                    acks = [ack_of(job) for job in answer.claimed]
-                    done += [job.id for job in answer.claimed]
-                    if not acks:
-                        return done
-            finally:
-                await store.close()
+            while True:
+                answer = await store.exchange(acks, {}, ["noop"], 5)
+                # A claim that saw the job queued may hold its row for the moment that it takes to see that it is not.
+                verdicts = {verdict.job_id: verdict.verdict for verdict in answer.verdicts}
+                assert len(verdicts) == len(acks)
+                assert set(verdicts.values()) <= {"completed", "locked"}
+                acks = [ack for ack in acks if verdicts[ack.job_id] == "locked"]
+                acks += [ack_of(job) for job in answer.claimed]
+                done += [job.id for job in answer.claimed]
+                if not acks:
+                    return done
 
         async def both() -> tuple[list[str], list[str]]:
-            first, second = await asyncio.gather(work("a"), work("b"))
-            return first, second
+            return await asyncio.gather(work(a.store), work(b.store))
 
+        a, b = queue.supervisor("a"), queue.supervisor("b")
         first, second = queue.run(both())
         assert len(first) + len(second) == len({*first, *second}) == ROUNDS * 10
-        assert first, second
+        assert min(len(first), len(second)) > 0
         assert (
             queue.value("select count(*) from render_jobs where status = 'completed' and attempts = 1") == ROUNDS * 10
         )

@@ -12,11 +12,11 @@ import pytest
 
 from renderer import samples
 
-# Renders under limits, as a sandboxed child would, and prints how it ended.
+# Renders under limits, as a sandboxed child would, and prints how it ended: "ok", the threads and the bytes' hash.
 RENDER_IN_LITTLE = """
-import json, os, resource, sys
+import hashlib, json, os, resource, sys
 from renderer.kinds import scene as scene_kind, svg as svg_kind
-from tests.renderer.drawing import Output
+from renderer.output import Output
 kind, spec, config, megabytes = json.load(sys.stdin)
 module = {"scene": scene_kind, "svg": svg_kind}[kind]
 out = Output(os.memfd_create("output"))
@@ -29,14 +29,19 @@ try:
     declared = module.render.__render_declaration__
     module.render(declared.spec.model_validate(spec), declared.config.model_validate(config), out)
     out.flush()
-    print("ok", os.fstat(out.fileno()).st_size > 0, len(os.listdir("/proc/self/task")))
 except MemoryError:
     print("memory")
+    sys.exit()
+out.seek(0)
+digest = hashlib.sha256()
+while block := out.read(65536):
+    digest.update(block)
+print("ok", len(os.listdir("/proc/self/task")), digest.hexdigest())
 """
 
 
-def render_in_little(kind: str, spec: dict[str, Any], config: dict[str, Any], megabytes: int) -> str:
-    """Return "ok True 1", "memory", or the tail of what went wrong."""
+def render_in_little(kind: str, spec: dict[str, Any], config: dict[str, Any], megabytes: int) -> tuple[str, str]:
+    """Return how it ended ("ok", "memory" or the tail of what went wrong) and the hash of what was written."""
     told = subprocess.run(
         [sys.executable, "-c", RENDER_IN_LITTLE],
         input=json.dumps([kind, spec, config, megabytes]),
@@ -46,7 +51,10 @@ def render_in_little(kind: str, spec: dict[str, Any], config: dict[str, Any], me
         cwd=Path(__file__).parents[2],
         env={"OPENBLAS_NUM_THREADS": "1"},
     )
-    return told.stdout.strip() or f"status {told.returncode}: {told.stderr[-500:]}"
+    words = told.stdout.split()
+    if words[:2] == ["ok", "1"]:
+        return "ok", words[2]
+    return (told.stdout.strip() or f"status {told.returncode}: {told.stderr[-500:]}"), ""
 
 
 def half_a_second(**changes: Any) -> dict[str, Any]:
@@ -67,19 +75,29 @@ def half_a_second(**changes: Any) -> dict[str, Any]:
 )
 def test_a_scene_fits(config: dict[str, Any], megabytes: int) -> None:
     """Megabytes above what the process has once it has imported; no thread is started."""
-    assert render_in_little("scene", half_a_second(), config, megabytes) == "ok True 1"
+    assert render_in_little("scene", half_a_second(), config, megabytes)[0] == "ok"
 
 
 @pytest.mark.parametrize("name", ["mp4", "webm", "gif", "png"])
 @pytest.mark.parametrize("megabytes", [1, 6, 24])
 def test_too_little_memory_is_said_so(name: str, megabytes: int) -> None:
     """MemoryError, whatever the encoder calls it; never a crash, never a video with frames missing."""
-    told = render_in_little("scene", half_a_second(), {"format": name}, megabytes)
-    assert told == "memory" or (name == "png" and told == "ok True 1")
+    outcome, _ = render_in_little("scene", half_a_second(), {"format": name}, megabytes)
+    assert outcome == "memory" or (name == "png" and outcome == "ok")
+
+
+def test_a_picture_is_whole_or_it_is_not_there() -> None:
+    """A layer that skia has no memory for would leave an object out without a word."""
+    ring = {"type": "ellipse", "x": 900, "y": 500, "radius": 300, "stroke": "red", "strokeWidth": 90, "opacity": 0.5}
+    spec = {"metadata": {"duration": 1}, "objects": [ring]}
+    config = {"format": "png", "width": 1920, "height": 1080}
+    ends = [render_in_little("scene", spec, config, megabytes) for megabytes in (17, 20, 23, 26, 40, 200)]
+    assert {outcome for outcome, _ in ends} == {"ok", "memory"}
+    assert len({digest for outcome, digest in ends if outcome == "ok"}) == 1
 
 
 def test_an_svg_fits_or_says_so() -> None:
     """The memory for the picture is asked for before resvg, which cannot report that it has none."""
     config = {"width": 2000}
-    assert render_in_little("svg", samples.svg(), config, 160) == "ok True 1"
-    assert render_in_little("svg", samples.svg(), config, 16) == "memory"
+    assert render_in_little("svg", samples.svg(), config, 160)[0] == "ok"
+    assert render_in_little("svg", samples.svg(), config, 16)[0] == "memory"

@@ -80,6 +80,10 @@ def memory_errors() -> Iterator[None]:
     """
     try:
         yield
+    except RuntimeError as error:
+        if str(error).startswith("Could not allocate"):  # PyAV, where ffmpeg returned nothing
+            raise MemoryError(str(error)) from error
+        raise
     except av.error.FFmpegError as error:
         encoder = isinstance(error, av.error.ExternalError | av.error.ArgumentError | av.error.InvalidDataError)
         if error.errno == errno.ENOMEM or (encoder and "avcodec_" in str(error)):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import skia
 
 from renderer.kinds.colour import Colour
+from renderer.kinds.memory import require
 from renderer.kinds.scene.common import SceneObject
 from renderer.kinds.scene.content import Image, Text
 from renderer.kinds.scene.geometry import Ellipse, Line, Path, Polygon, Rectangle
@@ -29,6 +30,8 @@ from renderer.kinds.scene.timeline import STILL, Moment, Timeline
 
 # Steeper than this a sheared object is thinner than any pixel, and the tangent runs away.
 _MAX_SKEW = 89.0
+
+_OUTLINES = 2 * 1024 * 1024
 
 
 class Layer:
@@ -84,9 +87,11 @@ class Painter:
         self.pixels: npt.NDArray[np.uint8] = np.zeros((height, width, 4), np.uint8)
         self._surface = skia.Surface(self.pixels, skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType)
         self._canvas = self._surface.getCanvas()
+        self._spare = _spare(spec, self.pixels.nbytes)
         layers = _layers(spec)
         split = next((index for index, layer in enumerate(layers) if not layer.timeline.still), len(layers))
         self._moving = layers[split:]
+        require(self._spare)
         self._canvas.clear(skia.Color4f(*background))
         for layer in layers[:split]:
             layer.draw(self._canvas, STILL)
@@ -100,11 +105,18 @@ class Painter:
         if moments == self._last:
             return False
         self._last = moments
+        require(self._spare)
         np.copyto(self.pixels, self._below)
         for layer, moment in zip(self._moving, moments, strict=True):
             layer.draw(self._canvas, moment)
         self._surface.flushAndSubmit()
         return True
+
+
+def _spare(spec: SceneSpec, frame: int) -> int:
+    """Return the bytes that skia may want while it draws: a layer, smaller copies of the pictures, outlines."""
+    pictures = sum(item.pixels[0] * item.pixels[1] for item in spec.objects if isinstance(item, Image))
+    return frame + 2 * pictures + _OUTLINES
 
 
 def _slope(degrees: float) -> float:
