@@ -31,6 +31,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "keyframes.json": {"time": 1.5},
     "easing.json": {"time": 1.2},
     "repeat.json": {"format": "gif", "fps": 15},
+    "pipeline.json": {"format": "gif", "fps": 15, "width": 640, "height": 360},
     "svg-shapes.svg": {"width": 320},
     "svg-text.svg": {"width": 320, "backgroundColor": "#f8fafc"},
 }
@@ -59,6 +60,11 @@ def sources() -> list[Path]:
     return sorted(SCENES.iterdir())
 
 
+def everything() -> list[Path]:
+    """Return whatever becomes a picture: those files, and the sample scene that the README shows."""
+    return [*sources(), DOCS.parent / "renderer/samples/pipeline.json"]
+
+
 def with_scenes(page: str) -> str:
     """Return a page with each scene that it names as the file has it."""
 
@@ -73,7 +79,7 @@ def with_scenes(page: str) -> str:
 def main() -> None:
     """Write every picture and refresh every page."""
     PICTURES.mkdir(exist_ok=True)
-    for source in sources():
+    for source in everything():
         name, picture = render(source)
         (PICTURES / name).write_bytes(picture)
     for page in PAGES:

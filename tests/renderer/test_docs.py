@@ -27,7 +27,7 @@ def _load() -> ModuleType:
 pictures = _load()
 
 
-@pytest.mark.parametrize("source", pictures.sources(), ids=lambda source: str(source.name))
+@pytest.mark.parametrize("source", pictures.everything(), ids=lambda source: str(source.name))
 def test_a_picture_is_what_its_scene_gives(source: Path) -> None:
     """The very bytes; on a processor that rounds otherwise, the same picture to within a shade."""
     name, drawn = pictures.render(source)
