@@ -8,7 +8,7 @@ and claims form batches under load, and an idle child is never kept waiting for 
 Who owns a job. From its claim on, a job is in exactly one place here: in `_waiting` (claimed, not started), in
 `_running` (a child has it), or in `_acks` (over, or never started, and the database does not know yet). An ack leaves
 only when the database has answered with a verdict. When the connection dies in mid-statement the acks are still there
-and are sent again; a claim whose answer was lost is given back by `release_unknown`, since it is in none of the three.
+and are sent again; a claim whose answer was lost is found by the next poll, since it is in none of the three, and is given back.
 
 Wake-ups. `_look` says that there may be work that we have not seen. It is set by a wake-up, a poll, a due job, a
 reconnect, and by a claim that got all it asked for; it is cleared before a claim is sent, so that a wake-up that arrives
@@ -38,8 +38,9 @@ from supervisor.store.queue import Exchanged, QueueStore, Verdict
 log = structlog.get_logger()
 
 _PROGRESS_INTERVAL = 1.0
-_LOCKED_RETRY = 0.2
-"""Seconds before an ack is sent again whose row a client holds locked."""
+_LOCKED_RETRY = (0.01, 0.5)
+"""Seconds before an ack is sent again whose row somebody holds locked, at first and at most: another supervisor does for
+a moment, a client for as long as its transaction takes."""
 _MOST_PREFETCH = 64
 _NEVER = float("inf")
 
@@ -80,7 +81,7 @@ class Dispatcher:
         self._observer = observer
         self._waiting: collections.deque[Job] = collections.deque()
         self._running: dict[str, _Running] = {}
-        self._acks: dict[tuple[str, int], tuple[Ack, Job | None]] = {}  # by job and attempt
+        self._acks: dict[tuple[str, int], tuple[Ack, Job]] = {}  # by job and attempt
         self._moved: dict[tuple[str, Token], float] = {}
         self._event = asyncio.Event()
         self._look = True
@@ -89,6 +90,7 @@ class Dispatcher:
         self._due_at = _NEVER
         self._progress_at = _NEVER
         self._acks_at = _NEVER
+        self._locked_seconds = _LOCKED_RETRY[0]
         self._job_seconds = 0.0
         self._exchange_seconds = 0.005
         self.idle = asyncio.Event()
@@ -168,22 +170,9 @@ class Dispatcher:
                 await self._turn()
             except DatabaseUnreachable as error:
                 await recover(error)
-                await self._after_reconnect()
-
-    async def _after_reconnect(self) -> None:
-        """Give back claims whose answer was lost; look again for everything else."""
-        self._look = True
-        self._poll_at = 0.0
-        self._event.set()
-        known = {(job.id, job.token) for job in self._waiting}
-        known |= {(ack.job_id, ack.token) for ack, _ in self._acks.values()}
-        known |= {(running.job.id, running.job.token) for running in self._running.values()}
-        try:
-            released = await self._store.release_unknown(known)
-        except DatabaseUnreachable:
-            return  # the next turn fails the same way, and comes back here
-        if released:
-            log.info("claims.released", jobs=released)
+                # Claims whose answer was lost, and everything else that happened meanwhile, is found by a poll.
+                self._look = True
+                self.poll_now()
 
     async def _sleep(self) -> None:
         """Wait for an event or for the next time that something is due."""
@@ -217,7 +206,7 @@ class Dispatcher:
         return [ack for ack, _ in self._acks.values()]
 
     async def _poll(self) -> None:
-        answer = await self._store.poll(list(self._pool.kinds))
+        answer = await self._store.poll(list(self._pool.kinds), self._known())
         now = time.monotonic()
         self._poll_at = now + min(
             self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
@@ -228,9 +217,15 @@ class Dispatcher:
         if not answer.registered:
             log.warning("supervisor.was_forgotten", name=self._store.name)
             await self._store.register(self._pool.kinds)
-        for ack in answer.lost:
-            log.warning("job.rescued", job_id=ack.job_id, attempt=ack.token.attempt, from_owner=ack.token.owner)
-            self._acks[ack.job_id, ack.token.attempt] = (ack, None)
+        for ack in (*answer.lost, *answer.unknown):
+            job = answer.jobs[ack.job_id]
+            log.warning("claim.given_back" if ack.ending is None else "job.rescued", **_about(job))
+            self._owe(ack, job)
+
+    def _known(self) -> list[tuple[str, Token]]:
+        """Return every claim that we have, wherever it stands."""
+        jobs = [*self._waiting, *(running.job for running in self._running.values())]
+        return [*((job.id, job.token) for job in jobs), *((ack.job_id, ack.token) for ack, _ in self._acks.values())]
 
     async def _exchange(self) -> None:
         want = self._capacity()
@@ -302,13 +297,12 @@ class Dispatcher:
     def _settle(self, verdict: Verdict) -> None:
         """Act on what the database made of an ack."""
         if verdict.verdict == "locked":
-            self._acks_at = time.monotonic() + _LOCKED_RETRY
+            self._acks_at = time.monotonic() + self._locked_seconds
+            self._locked_seconds = min(2 * self._locked_seconds, _LOCKED_RETRY[1])
             return
+        self._locked_seconds = _LOCKED_RETRY[0]
         ack, job = self._acks.pop((verdict.job_id, verdict.attempt))
         ending = ack.ending
-        if job is None:
-            log.info("job.rescue_settled", job_id=ack.job_id, verdict=verdict.verdict)
-            return
         if verdict.verdict == "lease_lost":
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:

@@ -28,9 +28,18 @@ from supervisor.settings import Settings
 
 log = structlog.get_logger()
 
-_ROOT = str(Path(wire.__file__).resolve().parents[1])
-# With -P and no PYTHONPATH, nothing of the working directory is importable in the fork server unless it is asked for.
-_BOOTSTRAP = f"import sys; sys.path.append({_ROOT!r}); from renderer.forkserver import main; main()"
+_PACKAGE = Path(wire.__file__).resolve().parent
+# The fork server runs the renderer that this process imported, whatever else its import path holds under that name; and
+# with -P and no PYTHONPATH nothing of the working directory is importable there, unless plug-ins are asked for.
+_BOOTSTRAP = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location(
+    "renderer", {str(_PACKAGE / "__init__.py")!r}, submodule_search_locations=[{str(_PACKAGE)!r}])
+sys.modules["renderer"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["renderer"])
+from renderer.forkserver import main
+main()
+"""
 
 
 class ForkServerFailed(ExpectedError):  # noqa: N818 - reads as the state it is

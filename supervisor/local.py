@@ -51,11 +51,14 @@ class _Watcher:
         self._view = view
         self.supervisor: Supervisor | None = None
         self.fault: str | None = None
+        self.interrupted = False
 
     def job_moved(self, job_id: str, fraction: float) -> None:
         self._view.moved(job_id, fraction)
 
     def job_settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
+        if self.interrupted:
+            return  # how the interruption ended an attempt is no news to who interrupted
         self._view.settled(job_id, verdict, ending)
         if verdict == "queued" and ending is not None and ending.outcome is Outcome.INTERNAL:
             # Ours, so it would be tried again for ever; whoever waits here wants to know now.
@@ -79,11 +82,9 @@ def work_off(settings: Settings, job_ids: set[str], view: View, *, only: str | N
 async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str | None) -> None:
     watcher = _Watcher(job_ids, view)
     supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher)
-    interrupted = False
 
     def interrupt() -> None:
-        nonlocal interrupted
-        interrupted = True
+        watcher.interrupted = True
         supervisor.stop()
         supervisor.stop()  # the second one does not wait for what runs
 
@@ -91,10 +92,10 @@ async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
     await supervisor.run(lambda: None)
+    if watcher.interrupted:
+        raise Interrupted("interrupted; nothing was written")
     if watcher.fault:
         raise ExpectedError(f"internal: {watcher.fault}")
-    if interrupted:
-        raise Interrupted("interrupted; nothing was written")
 
 
 @contextlib.contextmanager

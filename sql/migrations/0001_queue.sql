@@ -268,8 +268,8 @@ begin
         raise exception 'max_attempts must be at least 1, got %', max_attempts
             using errcode = 'invalid_parameter_value', hint = 'Leave max_attempts out for the operator''s default.';
     end if;
-    if not isfinite(run_at) then
-        raise exception 'run_at must be a point in time, got %', run_at
+    if not isfinite(run_at) or run_at >= timestamptz '10000-01-01 00:00:00+00' then
+        raise exception 'run_at must be a point in time before the year 10000, got %', run_at
             using errcode = 'invalid_parameter_value', hint = 'Enqueue the job when it is to run.';
     end if;
     if idempotency_key = '' then
@@ -289,12 +289,15 @@ begin
     if idempotency_key is not null then
         fingerprint := sha256(convert_to(
             jsonb_build_array(enqueue_render.kind, spec, config, enqueue_render.user_id)::text, 'UTF8'));
-        -- Waits for a concurrent transaction with the same key, so that two clients cannot both find it free.
-        insert into jobsupervisor.idempotency (key, job_id, fingerprint)
-            values (enqueue_render.idempotency_key, job_id, fingerprint)
-            on conflict (key) do nothing;
-        if not found then
+        loop
+            -- Waits for a concurrent transaction with the same key, so that two clients cannot both find it free.
+            insert into jobsupervisor.idempotency (key, job_id, fingerprint)
+                values (enqueue_render.idempotency_key, job_id, fingerprint)
+                on conflict (key) do nothing;
+            exit when found;
             select i.* into known from jobsupervisor.idempotency i where i.key = enqueue_render.idempotency_key;
+            -- Not there any more: its job was purged in between, and the key is free.
+            continue when not found;
             if known.fingerprint <> fingerprint then
                 raise exception 'idempotency_key % was used for another request, job %',
                         quote_literal(enqueue_render.idempotency_key), known.job_id
@@ -302,7 +305,7 @@ begin
                         hint = 'Use a new key for another kind, spec, config or user_id.';
             end if;
             return known.job_id;
-        end if;
+        end loop;
     end if;
 
     insert into jobsupervisor.job (

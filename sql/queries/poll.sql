@@ -2,7 +2,8 @@
 -- anything to claim.
 --
 -- Parameters: owner (this supervisor), name (its name), lease (seconds, or null while a LISTEN session holds the lock),
--- grace (seconds that another supervisor may be without its lock), kinds, only.
+-- grace (seconds that another supervisor may be without its lock), kinds, only, known (JSON array of {id, attempt}: every
+-- claim that this supervisor has).
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
 -- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held
@@ -12,8 +13,11 @@
 -- and nobody else would ever look for it.
 -- pg_locks is read, not the lock tried: a trial would make a supervisor that starts just then take another name.
 --
--- Its jobs are returned as `orphan` with the token under which they were claimed; the caller acks them as `lost` in its
+-- The jobs of one that is gone are returned as `orphan` with the token under which they were claimed; the caller acks them as `lost` in its
 -- next exchange. Should the dead one live after all, whoever writes first under that token wins, the other finds it gone.
+--
+-- A job that this supervisor owns and that is not among `known` is returned as `unknown`: the answer to its claim was lost
+-- with the connection. It never started, and is given back in the next exchange.
 with me as (
     update jobsupervisor.supervisor s
     set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second'
@@ -54,7 +58,8 @@ gone as materialized (
         or o.lost_at < now() - %(grace)s::double precision * interval '1 second')
 ),
 orphan as materialized (
-    select j.id, j.owner, j.attempt, j.progress, j.started_at,         -- Not held against a job whose supervisor is unknown: nobody can say what else it had.
+    select j.id, j.owner, j.attempt, j.kind, j.user_id, j.correlation_id, j.started_at,
+        -- Not held against a job whose supervisor is not listed: nobody can say what else it had.
         g.id is not null and count(*) over (partition by j.owner) = 1 as alone
     from jobsupervisor.job j
     left join gone g on g.id = j.owner
@@ -67,27 +72,34 @@ forgotten as (
     using gone g
     where s.id = g.id and not exists (select from jobsupervisor.job j where j.state = 'processing' and j.owner = g.id)
 )
-select 'orphan' as what, o.id, o.owner, o.attempt, o.alone,
+select 'orphan' as what, o.id, o.owner, o.attempt, o.kind, o.user_id, o.correlation_id, o.alone,
     extract(epoch from now() - o.started_at)::double precision as seconds
 from orphan o
 union all
+select 'unknown', j.id, j.owner, j.attempt, j.kind, j.user_id, j.correlation_id, null, null
+from jobsupervisor.job j
+where j.state = 'processing' and j.owner = %(owner)s
+    and not exists (
+        select from jsonb_to_recordset(%(known)s::jsonb) as k(id uuid, attempt integer)
+        where k.id = j.id and k.attempt = j.attempt)
+union all
 -- Somebody is silent but still inside the grace period: look again when it ends.
-select 'look_again', null, null, null, null,
+select 'look_again', null, null, null, null, null, null, null,
     min(extract(epoch from coalesce(o.lost_at, now()) - now()) + %(grace)s::double precision)
 from other o
 where o.silent and o.id not in (select g.id from gone g)
 having count(*) > 0
 union all
-select 'work', null, null, null, null, null
+select 'work', null, null, null, null, null, null, null, null
 where exists (
     select from jobsupervisor.job j
     where j.state = 'queued' and j.run_at <= now() and j.kind = any(%(kinds)s::text[])
         and (%(only)s::uuid is null or j.id = %(only)s::uuid))
 union all
-select 'due', null, null, null, null, extract(epoch from min(j.run_at) - now())::double precision
+select 'due', null, null, null, null, null, null, null, extract(epoch from min(j.run_at) - now())::double precision
 from jobsupervisor.job j
 where j.state = 'queued' and j.run_at > now() and j.kind = any(%(kinds)s::text[])
 having min(j.run_at) is not null
 union all
-select 'unregistered', null, null, null, null, null
+select 'unregistered', null, null, null, null, null, null, null, null
 where not exists (select from me)

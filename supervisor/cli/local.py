@@ -75,18 +75,26 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
         client.listen()
         # Somebody waits for this one: what fails is told at once, not tried again.
         job_id = client.enqueue(kind, spec, config, max_attempts=1)
-        with progress_view({job_id: output.name}) as view:
-            if client.supervisors():
-                row = client.wait(job_id, on_progress=lambda fraction: view.moved(job_id, fraction))
-            else:
-                work_off(settings, {job_id}, view, only=job_id)
-                row = client.job(job_id)
+        try:
+            row = _follow(client, settings, job_id, output.name)
+        except BaseException:
+            client.cancel(job_id)  # nobody waits for it any more
+            raise
     if row is None or row["status"] != "completed":
         failure, error = (row["failure"], row["error"]) if row else ("gone", "the job was removed")
         print(f"{failure or 'cancelled'}: {error or ''}", file=sys.stderr)  # noqa: T201 - the answer to who waits
         raise typer.Exit(1)
     fetch(row, output)
     print(output)  # noqa: T201
+
+
+def _follow(client: Client, settings: Settings, job_id: str, name: str) -> dict[str, Any] | None:
+    """Show a job's progress until it has its final status; work it off here where no supervisor is at work."""
+    with progress_view({job_id: name}) as view:
+        if client.supervisors():
+            return client.wait(job_id, on_progress=lambda fraction: view.moved(job_id, fraction))
+        work_off(settings, {job_id}, view, only=job_id)
+        return client.job(job_id)
 
 
 def demo(

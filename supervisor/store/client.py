@@ -113,6 +113,10 @@ class Client:
                 if orjson.loads(notice.payload)["id"] == job_id:
                     break
 
+    def cancel(self, job_id: str) -> bool:
+        """Cancel a job; False when it is finished already."""
+        return bool(self._rows("cancel", id=job_id)[0]["cancel_render"])
+
     def supervisors(self) -> list[dict[str, Any]]:
         """Return the supervisors that are alive."""
         return self._rows("supervisors_alive")

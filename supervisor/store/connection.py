@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from supervisor.errors import DatabaseUnreachable
+from supervisor.errors import ConfigurationError, DatabaseUnreachable
 
 # A half-open link must die in seconds, not in the kernel's two hours: probes after 5 s of silence, 3 of them 2 s
 # apart, and unacknowledged data for at most 10 s (tcp(7): TCP_KEEPIDLE, TCP_USER_TIMEOUT; libpq takes them by name).
@@ -24,7 +24,13 @@ _LIVENESS: dict[str, Any] = {
 
 def conninfo(url: str, application: str) -> str:
     """Return libpq's connection string for `url`, with our liveness settings where the URL has none of its own."""
-    given = conninfo_to_dict(url)
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # libpq's text quotes the URL, password and all.
+        raise ConfigurationError(
+            "DATABASE_URL: must be a connection URL or string that libpq takes, as in postgresql://user@host/database"
+        ) from None
     return make_conninfo(**{"application_name": application, **_LIVENESS, **given})
 
 

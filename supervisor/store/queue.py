@@ -46,6 +46,9 @@ class Polled:
     """The answer to a fallback poll. `due` and `look_again` are in seconds from now."""
 
     lost: list[Ack] = field(default_factory=list)
+    unknown: list[Ack] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """The jobs of those acks, by id, without spec and config: what log lines tell of them."""
     work: bool = False
     registered: bool = True
     due: float | None = None
@@ -115,12 +118,6 @@ class QueueStore:
         rows = await self._run("name_leased", name=name)
         return bool(rows[0]["exists"])
 
-    async def release_unknown(self, known: Iterable[tuple[str, Token]]) -> list[str]:
-        """Give back what we own by the database's account and do not know of."""
-        listed = [{"id": job_id, "attempt": token.attempt} for job_id, token in known if token.owner == self.owner]
-        rows = await self._run("release_unknown", owner=self.owner, known=_json(listed))
-        return [str(row["id"]) for row in rows]
-
     async def exchange(
         self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float], kinds: Sequence[str], want: int
     ) -> Exchanged:
@@ -158,8 +155,8 @@ class QueueStore:
                     answer.verdicts.append(Verdict(str(row["id"]), row["attempt"], verdict))
         return answer
 
-    async def poll(self, kinds: Sequence[str]) -> Polled:
-        """Say that we live, hear who does not, and whether there is work."""
+    async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
+        """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""
         rows = await self._run(
             "poll",
             owner=self.owner,
@@ -168,12 +165,19 @@ class QueueStore:
             grace=self._settings.rescue_grace_seconds,
             kinds=list(kinds),
             only=self._only,
+            known=_json(
+                [{"id": job_id, "attempt": token.attempt} for job_id, token in known if token.owner == self.owner]
+            ),
         )
         answer = Polled()
         for row in rows:
             match row["what"]:
                 case "orphan":
-                    answer.lost.append(_lost(row))
+                    job = answer.jobs[str(row["id"])] = _foreign(row)
+                    answer.lost.append(Ack(job.id, job.token, _lost(row)))
+                case "unknown":
+                    job = answer.jobs[str(row["id"])] = _foreign(row)
+                    answer.unknown.append(Ack(job.id, job.token, None))
                 case "work":
                     answer.work = True
                 case "due":
@@ -199,13 +203,27 @@ def _job(row: dict[str, Any], owner: int) -> Job:
     )
 
 
-def _lost(row: dict[str, Any]) -> Ack:
-    """Return the ack of a job whose supervisor is gone, under the token that it had there."""
+def _lost(row: dict[str, Any]) -> Ending:
+    """Return the ending of a job whose supervisor is gone."""
     now = time.monotonic()
-    ending = Ending(
+    return Ending(
         Outcome.LOST, "its supervisor died", started=now - row["seconds"], finished=now, alone=bool(row["alone"])
     )
-    return Ack(str(row["id"]), Token(row["owner"], row["attempt"]), ending)
+
+
+def _foreign(row: dict[str, Any]) -> Job:
+    """Return a job that did not come to us through an exchange, under the token that it has."""
+    return Job(
+        id=str(row["id"]),
+        token=Token(row["owner"], row["attempt"]),
+        kind=row["kind"],
+        spec="",
+        config="",
+        timeout=None,
+        memory_mb=None,
+        user_id=row["user_id"],
+        correlation_id=row["correlation_id"],
+    )
 
 
 def _json(value: Any) -> str:

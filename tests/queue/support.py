@@ -92,9 +92,9 @@ class Supervisor:
         """Write a job's progress."""
         self.exchange(progress={(job.id, job.token): fraction})
 
-    def poll(self, kinds: Sequence[str] = tuple(KINDS)) -> Polled:
-        """Send the fallback poll."""
-        return self._runner.run(self.store.poll(kinds))
+    def poll(self, known: Sequence[Job] = (), kinds: Sequence[str] = tuple(KINDS)) -> Polled:
+        """Send the fallback poll, knowing of these claims."""
+        return self._runner.run(self.store.poll(kinds, [(job.id, job.token) for job in known]))
 
 
 class Queue:

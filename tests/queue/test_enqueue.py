@@ -65,8 +65,14 @@ REFUSED = {
     "timeout": ("'noop', '{}', timeout => interval '-1 s'", "timeout must be positive, got -00:00:01"),
     "memory": ("'noop', '{}', memory_mb => 0", "memory_mb must be positive, got 0"),
     "attempts": ("'noop', '{}', max_attempts => 0", "max_attempts must be at least 1, got 0"),
-    "never": ("'noop', '{}', run_at => 'infinity'", "run_at must be a point in time, got infinity"),
-    "always": ("'noop', '{}', run_at => '-infinity'", "run_at must be a point in time, got -infinity"),
+    "never": (
+        "'noop', '{}', run_at => 'infinity'",
+        "run_at must be a point in time before the year 10000, got infinity",
+    ),
+    "always": (
+        "'noop', '{}', run_at => '-infinity'",
+        "run_at must be a point in time before the year 10000, got -infinity",
+    ),
     "user": (f"'noop', '{{}}', user_id => '{LONG}'", "user_id must be at most 255 characters, got 256"),
     "correlation": (
         f"'noop', '{{}}', correlation_id => '{LONG}'",

@@ -124,7 +124,7 @@ def test_the_own_poll_is_the_heart_beat(database: str) -> None:
         assert polled.due is not None
         assert 990 < polled.due <= 1000
         queue.enqueue("svg")
-        assert (a.poll(["svg"]).work, a.poll(["noop"]).work) == (True, False)
+        assert (a.poll(kinds=["svg"]).work, a.poll(kinds=["noop"]).work) == (True, False)
 
 
 def test_a_forgotten_supervisor_comes_back_as_itself(database: str) -> None:
@@ -242,14 +242,17 @@ def test_what_is_not_known_is_given_back(database: str) -> None:
         assert [kept.id, missed.id] == [known, unknown]
         theirs = b.claim_one()
         queue.value("select cancel_render(%s)", cancelled)
-        released = queue.run(a.store.release_unknown([(kept.id, kept.token)]))
-        assert sorted(released) == sorted([unknown, cancelled])
+        polled = a.poll([kept])
+        assert sorted(ack.job_id for ack in polled.unknown) == sorted([unknown, cancelled])
+        assert polled.lost == []
+        verdicts = {verdict.job_id: verdict.verdict for verdict in a.exchange(*polled.unknown).verdicts}
+        assert verdicts == {unknown: "given_back", cancelled: "cancelled"}
         stored = queue.stored(unknown)
         assert (stored["state"], stored["owner"], stored["attempt"], stored["charged"]) == ("queued", None, 0, 0)
         assert queue.attempts(unknown) == []
         assert a.ack(missed) == "lease_lost"
-        assert {job.id: job.token.attempt for job in a.claim(want=9)} == {unknown: 1, cancelled: 1}
+        assert {job.id: job.token.attempt for job in a.claim(want=9)} == {unknown: 1}
         # The client was promised that it will not complete, and it does not.
-        assert a.exchange().cancelled == [cancelled]
+        assert queue.job(cancelled)["status"] == "cancelled"
         assert (a.ack(kept), b.ack(theirs)) == ("completed", "completed")
         assert queue.job(others)["status"] == "completed"

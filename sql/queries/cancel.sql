@@ -1,0 +1,2 @@
+-- Cancels one job.
+select cancel_render(%(id)s)
