@@ -10,17 +10,15 @@ Who owns a job. From its claim on, a job is in exactly one place here: in `_wait
 only when the database has answered with a verdict. When the connection dies in mid-statement the acks are still there
 and are sent again; a claim whose answer was lost is found by the next poll, since it is in none of the three, and is given back.
 
-Wake-ups. `_look` says that there may be work that we have not seen. It is set by a wake-up, a poll, a due job, a
-reconnect, and by a claim that got all it asked for; it is cleared before a claim is sent, so that a wake-up that arrives
-while the claim is under way sets it again and is not lost. A statement that claims nothing does not clear it.
+Whether there may be work that we have not seen is the lookout's to know (supervisor/lookout.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +27,8 @@ import structlog
 from renderer.outcome import Outcome
 from supervisor.child import Child
 from supervisor.errors import DatabaseUnreachable
+from supervisor.link import Link
+from supervisor.lookout import Lookout
 from supervisor.model import Ack, Ending, Job, Token
 from supervisor.pool import Pool
 from supervisor.runner import Runner
@@ -84,10 +84,9 @@ class Dispatcher:
         self._acks: dict[tuple[str, int], tuple[Ack, Job]] = {}  # by job and attempt
         self._moved: dict[tuple[str, Token], float] = {}
         self._event = asyncio.Event()
-        self._look = True
+        self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
         self._poll_at = 0.0
-        self._due_at = _NEVER
         self._progress_at = _NEVER
         self._acks_at = _NEVER
         self._locked_seconds = _LOCKED_RETRY[0]
@@ -100,10 +99,7 @@ class Dispatcher:
 
     def wake(self, payload: str) -> None:
         """Take a wake-up: there is work now, or (the payload is a time) there will be."""
-        if payload.isdecimal():
-            self._due_at = min(self._due_at, time.monotonic() + max(0.0, int(payload) - time.time()))
-        else:
-            self._look = True
+        self._lookout.wake(payload, time.monotonic(), time.time())
         self._event.set()
 
     def poll_now(self) -> None:
@@ -161,18 +157,24 @@ class Dispatcher:
 
     # The loop.
 
-    async def serve(self, recover: Callable[[DatabaseUnreachable], Awaitable[None]]) -> None:
-        """Work for ever. `recover` is awaited when the database cannot be reached, and has reconnected after it."""
+    async def serve(self, link: Link) -> None:
+        """Work for ever. `link` is the work connection's circuit.
+
+        While it is open nothing is claimed, since this loop is what claims. So what waits in memory is bounded: each job
+        that was claimed before ends in one ack, and those are at most as many as there are children and prefetched jobs.
+        """
         while True:
             self._note_idle()
             await self._sleep()
             try:
                 await self._turn()
             except DatabaseUnreachable as error:
-                await recover(error)
+                await link.recover(error)
                 # Claims whose answer was lost, and everything else that happened meanwhile, is found by a poll.
-                self._look = True
+                self._lookout.look = True
                 self.poll_now()
+            else:
+                link.works()
 
     async def _sleep(self) -> None:
         """Wait for an event or for the next time that something is due."""
@@ -180,22 +182,20 @@ class Dispatcher:
             self._poll_at,
             self._progress_at,
             self._acks_at,
-            self._due_at if self._capacity() else _NEVER,
+            self._lookout.wake_at if self._capacity() else _NEVER,
         )
-        try:
+        # Unasked, the server says only that the session is at its end: a poll finds out, and does not wait for its time.
+        with self._store.watched(self.poll_now), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
                 await self._event.wait()
-        except TimeoutError:
-            pass
         self._event.clear()
 
     async def _turn(self) -> None:
         now = time.monotonic()
         if now >= self._poll_at:
             await self._poll()
-        if now >= self._due_at:
-            self._look = True
-        if self._sendable() or (self._look and self._capacity()) or now >= self._progress_at:
+        self._lookout.tick(now)
+        if self._sendable() or (self._lookout.look and self._capacity()) or now >= self._progress_at:
             await self._exchange()
 
     def _sendable(self) -> list[Ack]:
@@ -211,9 +211,7 @@ class Dispatcher:
         self._poll_at = now + min(
             self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
         )
-        self._look = self._look or answer.work
-        if answer.due is not None:
-            self._due_at = min(self._due_at, now + answer.due)
+        self._lookout.learn_poll(answer, now)
         if not answer.registered:
             log.warning("supervisor.was_forgotten", name=self._store.name)
             await self._store.register(self._pool.kinds)
@@ -231,11 +229,19 @@ class Dispatcher:
         want = self._capacity()
         acks = self._sendable()
         moved, self._moved = self._moved, {}
-        self._look = self._look and not want
+        question = self._lookout.ask(want)
         self._progress_at = _NEVER
         started = time.monotonic()
         try:
-            answer = await self._store.exchange(acks, moved, list(self._pool.kinds), want)
+            answer = await self._store.exchange(
+                acks,
+                moved,
+                list(self._pool.kinds),
+                want,
+                cursor=question.cursor,
+                below=question.below,
+                arm=question.arm,
+            )
         except DatabaseUnreachable:
             self._moved = moved | self._moved
             raise
@@ -251,14 +257,9 @@ class Dispatcher:
         self._waiting.extend(answer.claimed)
         if self._draining:
             self.drain()
-        if want:
-            full = len(answer.claimed) >= want
-            self._look = self._look or full
-            self._due_at = _NEVER if full or answer.due is None else time.monotonic() + answer.due
-        elif any(verdict.verdict in {"queued", "given_back"} for verdict in answer.verdicts):
-            self._look = True  # nobody asked when these are due; whoever is free next does
+        self._lookout.learn(answer, want, time.monotonic())
         self._start_waiting()
-        if self._look and self._capacity():
+        if self._lookout.look and self._capacity():
             self._event.set()
 
     def _capacity(self) -> int:

@@ -1,5 +1,6 @@
 -- The queue: live work, finished work, dead letters, attempts; the functions and views that clients use.
--- public functions: enqueue_render cancel_render redrive_render purge_dead_letters
+-- public functions: enqueue_render cancel_render redrive_render redrive_renders purge_dead_letters
+-- public functions: pause_renders resume_renders set_render_limit
 -- public relations: render_jobs render_attempts render_dead_letters
 --
 -- Tables are private: no client needs a privilege on them, and they may change in any release. What is public is
@@ -8,7 +9,8 @@
 -- Live and finished work are stored apart, so that a claim costs the same at a million finished jobs as at none.
 
 create type jobsupervisor.job_state as enum (
-    'queued',      -- to be claimed at run_at; a retry is queued again with a later run_at
+    'delayed',     -- to be queued at run_at, which has not come; a retry is delayed too
+    'queued',      -- to be claimed
     'processing'   -- claimed: owner and attempt are the fencing token that every later write must name
 );
 
@@ -46,9 +48,17 @@ insert into jobsupervisor.default_limits default values;
 create table jobsupervisor.kind (
     name text primary key check (name ~ '^[a-z][a-z0-9_.-]{0,62}$'),
     spec_schema jsonb,
+    paused boolean not null default false,             -- none is claimed
+    max_running integer check (max_running > 0),       -- on all supervisors together; null: no limit
     registered_at timestamptz not null default now()
 );
 insert into jobsupervisor.kind (name) values ('noop'), ('scene'), ('svg');
+
+-- Limits per tenant, on all supervisors together. The name '*' stands for every tenant that has no row of its own.
+create table jobsupervisor.user_limit (
+    user_id text primary key,
+    max_running integer not null check (max_running > 0 or (max_running = 0 and user_id <> '*'))
+);
 
 -- Supervisors that run, or ran and left work behind.
 create table jobsupervisor.supervisor (
@@ -60,6 +70,9 @@ create table jobsupervisor.supervisor (
     lock_key bigint,          -- the advisory lock that its LISTEN session holds; null while it only polls
     lease_until timestamptz,  -- where there is no lock: it is gone when this has passed
     lost_at timestamptz,      -- first seen without its lock; cleared when it is back
+    armed boolean not null default true,  -- has a free child, and wants to be told of new work (see wake)
+    backend_pid integer,      -- the session of its statements
+    next_poll_at timestamptz, -- when it looks for itself
     started_at timestamptz not null default now(),
     seen_at timestamptz not null default now()
 );
@@ -99,8 +112,10 @@ create table jobsupervisor.job (
     autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0
 );
-create index job_claim on jobsupervisor.job (priority desc, run_at, id) where state = 'queued';
-create index job_due on jobsupervisor.job (run_at) where state = 'queued';
+-- In the order of a claim: the highest priority of a kind, its tenants in turn, the oldest job of a tenant. What is not
+-- due yet is not in it, so that a million delayed jobs do not stand between a claim and its job.
+create index job_ready on jobsupervisor.job (kind, priority desc, coalesce(user_id, ''), run_at, id) where state = 'queued';
+create index job_due on jobsupervisor.job (run_at) where state = 'delayed';
 create index job_owner on jobsupervisor.job (owner) where state = 'processing';
 
 -- Work that completed or was cancelled. The spec is not kept: a finished job is its result.
@@ -198,14 +213,69 @@ $$;
 -- Wakes the supervisors. The payload is empty for work that can run now, and the whole second at which it is due for
 -- work that is delayed: an idle supervisor sets its clock by it and sends no statement. Equal payloads of one
 -- transaction arrive once, so that a bulk enqueue costs one wake-up.
+--
+-- NOTIFY takes a lock across the whole database at commit, so it is sent only when somebody wants it: for work that can
+-- run now, while some supervisor is armed (it has a free child); for delayed work, when it is due before some supervisor
+-- looks for itself.
+--
+-- Why no wake-up is lost. The caller has written its job before it asks here; so it holds the lock that every writer of
+-- the table has until its transaction ends. A supervisor that goes idle arms itself, commits that, and then looks once
+-- more, for jobs and for who holds that lock. A caller that asked before the arming was committed has either committed
+-- (the look finds its job) or is among the holders (the supervisor looks again when it is not any more). One that asks
+-- later reads `armed` and notifies. It does so because each statement of a READ COMMITTED transaction reads what is
+-- committed by then; in the other isolation levels it would read an old flag, and notifies always. Nobody waits for a
+-- lock in any of this, and the flag is an ordinary logged row, which a crash of the server does not lose.
 create function jobsupervisor.wake(run_at timestamptz) returns void
-language sql volatile
+language plpgsql volatile
 as $$
-    select pg_notify(
-        'jobsupervisor_wake',
-        case when run_at <= now() then '' else floor(extract(epoch from run_at))::bigint::text end)
+begin
+    if run_at <= now() then
+        if current_setting('transaction_isolation') <> 'read committed'
+            or exists (select from jobsupervisor.supervisor s where s.armed)
+        then
+            perform pg_notify('jobsupervisor_wake', '');
+        end if;
+    elsif current_setting('transaction_isolation') <> 'read committed'
+        or exists (
+            select from jobsupervisor.supervisor s
+            where s.lock_key is not null and coalesce(s.next_poll_at, 'infinity') > wake.run_at)
+    then
+        perform pg_notify('jobsupervisor_wake', floor(extract(epoch from run_at))::bigint::text);
+    end if;
+end
 $$;
 
+-- How many more jobs of a limited kind or tenant may start now; null when another supervisor is counting just now.
+--
+-- The count must not be overtaken by another claim: whoever counts holds an advisory lock until its claim is committed,
+-- and nobody waits for it. The lock is asked for first, and the count is a statement of its own in a function that is
+-- volatile, so that it reads what is committed at that moment and not at the start of the claim.
+create function jobsupervisor.places(scope text, name text, max_running integer) returns integer
+language plpgsql volatile
+as $$
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended('jobsupervisor limit ' || scope || ' ' || name, 0)) then
+        return null;
+    end if;
+    return greatest(0, max_running - (
+        select count(*) from jobsupervisor.job j
+        where j.state = 'processing' and case scope when 'kind' then j.kind = name else coalesce(j.user_id, '') = name end));
+end
+$$;
+
+
+create function jobsupervisor.require_kind(name text) returns void
+language plpgsql stable
+as $$
+begin
+    if not exists (select from jobsupervisor.kind k where k.name = require_kind.name) then
+        raise exception 'kind must be a registered kind, got %', coalesce(quote_literal(require_kind.name), 'null')
+            using errcode = 'invalid_parameter_value',
+                detail = 'Registered: ' || (select string_agg(k.name, ', ' order by k.name) from jobsupervisor.kind k) || '.',
+                hint = 'A supervisor registers the kinds of its RENDER_PLUGINS when it starts, `jobsupervisor migrate` too.';
+    end if;
+end
+$$;
 
 -- The parameters carry the names of the public contract; inside, each is written with the function's name before it,
 -- since columns have the same names.
@@ -234,12 +304,7 @@ declare
     size bigint;
     wrong text;
 begin
-    if not exists (select from jobsupervisor.kind k where k.name = enqueue_render.kind) then
-        raise exception 'kind must be a registered kind, got %', coalesce(quote_literal(enqueue_render.kind), 'null')
-            using errcode = 'invalid_parameter_value',
-                detail = 'Registered: ' || (select string_agg(k.name, ', ' order by k.name) from jobsupervisor.kind k) || '.',
-                hint = 'A supervisor registers the kinds of its RENDER_PLUGINS when it starts, `jobsupervisor migrate` too.';
-    end if;
+    perform jobsupervisor.require_kind(kind);
     if spec is null or jsonb_typeof(spec) <> 'object' then
         raise exception 'spec must be a JSON object, got %', coalesce(jsonb_typeof(spec), 'null')
             using errcode = 'invalid_parameter_value', hint = 'Put what is to be rendered in an object: {"...": ...}.';
@@ -309,9 +374,12 @@ begin
     end if;
 
     insert into jobsupervisor.job (
-        id, kind, spec, config, priority, run_at, max_attempts, timeout, memory_mb, user_id, correlation_id, idempotency_key)
+        id, kind, state, spec, config, priority, run_at, max_attempts, timeout, memory_mb, user_id, correlation_id,
+        idempotency_key)
     values (
-        job_id, enqueue_render.kind, enqueue_render.spec, enqueue_render.config, coalesce(enqueue_render.priority, 0), due,
+        job_id, enqueue_render.kind,
+        case when due > now() then 'delayed' else 'queued' end::jobsupervisor.job_state,
+        enqueue_render.spec, enqueue_render.config, coalesce(enqueue_render.priority, 0), due,
         enqueue_render.max_attempts, enqueue_render.timeout, enqueue_render.memory_mb, enqueue_render.user_id,
         enqueue_render.correlation_id, enqueue_render.idempotency_key);
     perform jobsupervisor.wake(due);
@@ -348,6 +416,17 @@ begin
 end
 $$;
 
+-- Where dead letters went: none leaves the table without a line here.
+create table jobsupervisor.departed_letter (
+    id uuid not null,
+    kind text not null,
+    failure jobsupervisor.outcome not null,
+    died_at timestamptz not null,
+    departed_at timestamptz not null default now(),
+    how text not null check (how in ('redriven', 'purged')),
+    by_role text not null default session_user
+);
+
 -- Puts a dead letter back into the queue under its own id, with its charges forgiven. Its attempts stay listed, and
 -- new ones count on from them.
 create function __public__.redrive_render(id uuid) returns uuid
@@ -368,8 +447,36 @@ begin
     values (
         dead.id, dead.kind, dead.priority, dead.attempt, dead.max_attempts, dead.timeout, dead.memory_mb, dead.user_id,
         dead.correlation_id, dead.idempotency_key, dead.created_at, dead.spec, dead.config);
+    insert into jobsupervisor.departed_letter (id, kind, failure, died_at, how)
+        values (dead.id, dead.kind, dead.failure, dead.died_at, 'redriven');
     perform jobsupervisor.wake(now());
     return dead.id;
+end
+$$;
+
+-- Puts dead letters of a kind, of a failure, or all of them back into the queue, the oldest first, at most so many.
+create function __public__.redrive_renders(
+    kind text default null, failure text default null, at_most integer default 100) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    redriven bigint;
+begin
+    if at_most is null or at_most <= 0 then
+        raise exception 'at_most must be at least 1, got %', coalesce(at_most::text, 'null')
+            using errcode = 'invalid_parameter_value', hint = 'Leave at_most out for 100.';
+    end if;
+    select count(__public__.redrive_render(d.id)) into redriven
+    from (
+        select l.id from jobsupervisor.dead_letter l
+        where (redrive_renders.kind is null or l.kind = redrive_renders.kind)
+            and (redrive_renders.failure is null or l.failure::text = redrive_renders.failure)
+        order by l.died_at
+        limit at_most
+        for update skip locked
+    ) d;
+    return redriven;
 end
 $$;
 
@@ -386,7 +493,11 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'interval ''0'' purges all, interval ''30 days'' the old.';
     end if;
     with dead as (
-        delete from jobsupervisor.dead_letter d where d.died_at <= now() - older_than returning d.id
+        delete from jobsupervisor.dead_letter d where d.died_at <= now() - older_than
+        returning d.id, d.kind, d.failure, d.died_at
+    ), departed as (
+        insert into jobsupervisor.departed_letter (id, kind, failure, died_at, how)
+        select dead.id, dead.kind, dead.failure, dead.died_at, 'purged' from dead
     ), attempts as (
         delete from jobsupervisor.attempt a using dead where a.job_id = dead.id
     ), keys as (
@@ -398,9 +509,73 @@ end
 $$;
 
 
+-- Operating functions, for who owns the schema: nobody else is granted them.
+
+-- Stops claims of a kind, on all supervisors; what runs goes on. True when it was not paused.
+create function __public__.pause_renders(kind text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    was boolean;
+begin
+    select k.paused into was from jobsupervisor.kind k where k.name = pause_renders.kind for update;
+    perform jobsupervisor.require_kind(pause_renders.kind);
+    update jobsupervisor.kind k set paused = true where k.name = pause_renders.kind;
+    return not was;
+end
+$$;
+
+-- Lets a kind be claimed again. True when it was paused.
+create function __public__.resume_renders(kind text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    was boolean;
+begin
+    select k.paused into was from jobsupervisor.kind k where k.name = resume_renders.kind for update;
+    perform jobsupervisor.require_kind(resume_renders.kind);
+    update jobsupervisor.kind k set paused = false where k.name = resume_renders.kind;
+    perform pg_notify('jobsupervisor_wake', '');
+    return was;
+end
+$$;
+
+-- Limits how many jobs of a kind, or of a tenant, run at once on all supervisors together; null lifts the limit. The
+-- tenant '*' stands for every one that has no limit of its own. Takes effect with the next claim; nothing is killed.
+create function __public__.set_render_limit(
+    kind text default null, user_id text default null, max_running integer default null) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (kind is null) = (user_id is null) then
+        raise exception 'one of kind and user_id must be given, got %',
+                case when kind is null then 'neither' else 'both' end
+            using errcode = 'invalid_parameter_value', hint = 'Call it once for the kind and once for the tenant.';
+    end if;
+    if max_running < 0 or (max_running = 0 and (kind is not null or user_id = '*')) then
+        raise exception 'max_running must be at least 1 (0 only for one tenant), got %', max_running
+            using errcode = 'invalid_parameter_value', hint = 'pause_renders stops a kind, null lifts a limit.';
+    end if;
+    if kind is not null then
+        perform jobsupervisor.require_kind(kind);
+        update jobsupervisor.kind k set max_running = set_render_limit.max_running where k.name = set_render_limit.kind;
+    elsif max_running is null then
+        delete from jobsupervisor.user_limit u where u.user_id = set_render_limit.user_id;
+    else
+        insert into jobsupervisor.user_limit (user_id, max_running)
+            values (set_render_limit.user_id, set_render_limit.max_running)
+            on conflict on constraint user_limit_pkey do update set max_running = excluded.max_running;
+    end if;
+    perform pg_notify('jobsupervisor_wake', '');
+end
+$$;
+
 create view __public__.render_jobs as
     select
-        j.id, j.kind, j.user_id, j.state::text as status, j.progress,
+        j.id, j.kind, j.user_id, case j.state when 'processing' then 'processing' else 'queued' end as status, j.progress,
         case j.state when 'processing' then j.charged + 1 else j.charged end as attempts,
         coalesce(j.max_attempts, d.max_attempts) as max_attempts,
         j.priority,
@@ -452,7 +627,11 @@ revoke all on function __public__.enqueue_render(
     text, jsonb, jsonb, text, integer, timestamptz, integer, interval, integer, text, text) from public;
 revoke all on function __public__.cancel_render(uuid) from public;
 revoke all on function __public__.redrive_render(uuid) from public;
+revoke all on function __public__.redrive_renders(text, text, integer) from public;
 revoke all on function __public__.purge_dead_letters(interval) from public;
+revoke all on function __public__.pause_renders(text) from public;
+revoke all on function __public__.resume_renders(text) from public;
+revoke all on function __public__.set_render_limit(text, text, integer) from public;
 
 do $$
 begin

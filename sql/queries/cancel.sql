@@ -1,2 +1,2 @@
 -- Cancels one job.
-select cancel_render(%(id)s)
+select __public__.cancel_render(%(id)s)

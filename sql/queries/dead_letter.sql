@@ -1,2 +1,2 @@
 -- One dead letter, whole.
-select * from render_dead_letters where id = %(id)s
+select * from __public__.render_dead_letters where id = %(id)s

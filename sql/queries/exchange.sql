@@ -7,6 +7,8 @@
 --                  started.
 --   progress       JSON array of {id, attempt, progress} for attempts that go on
 --   kinds          kinds to claim;  want: at most so many;  only: null, or the one job to claim
+--   cursor         the tenant that was served last;  below: null, or claim only below this priority (see `blocked`)
+--   arm            whether this supervisor wants to be told of new work; null: as it is
 --   offence_limit, max_attempts, retry_delay (seconds): the operator's settings
 --
 -- Fencing. `held` finds the job by id, owner and attempt, and locks it. A job that was rescued, cancelled or claimed by
@@ -23,7 +25,7 @@
 --
 -- All parts see the snapshot from before the statement: a job that is acked here into `queued` is claimed by a later
 -- exchange, which `due` announces.
-with ack as materialized (
+with recursive ack as materialized (
     select *
     from jsonb_to_recordset(%(acks)s::jsonb) as a(
         id uuid, owner bigint, attempt integer,
@@ -76,7 +78,8 @@ verdict as materialized (
 ),
 requeued as (
     update jobsupervisor.job j
-    set state = 'queued', owner = null, progress = 0, updated_at = now(),
+    set owner = null, progress = 0, updated_at = now(),
+        state = case when v.verdict = 'queued' and v.next_run_at > now() then 'delayed' else 'queued' end::jobsupervisor.job_state,
         attempt = j.attempt - (v.verdict = 'given_back')::integer,
         run_at = case v.verdict when 'given_back' then j.run_at else v.next_run_at end,
         started_at = case v.verdict when 'given_back' then null else v.started_at end,
@@ -139,6 +142,16 @@ recorded as (
 told as materialized (
     select count(jobsupervisor.tell_final(e.id, e.verdict, e.kind)) as told from ended e
 ),
+-- Work that others may take: given back (this supervisor is stopping), or let in by a limit that has a place again.
+hinted as materialized (
+    select count(pg_notify('jobsupervisor_wake', '')) as hinted
+    where exists (select from verdict v where v.verdict = 'given_back')
+        or exists (
+            select from verdict v
+            join jobsupervisor.kind k on k.name = v.kind
+            where k.max_running is not null)
+        or exists (select from verdict) and exists (select from jobsupervisor.user_limit)
+),
 moved as (
     update jobsupervisor.job j
     set progress = p.progress, updated_at = now()
@@ -152,14 +165,147 @@ moved as (
     ) p
     where j.id = p.id
 ),
+-- Delayed jobs that have become due. A later claim takes them: this one does not see them.
+due_now as (
+    update jobsupervisor.job j
+    set state = 'queued'
+    from (
+        select d.id from jobsupervisor.job d
+        where %(want)s > 0 and d.state = 'delayed' and d.run_at <= now() and d.kind = any(%(kinds)s::text[])
+        order by d.run_at
+        limit 500
+        for update skip locked
+    ) d
+    where j.id = d.id
+    returning j.id
+),
+-- The claim. Priority first; inside a priority the tenants in turn, from the one after `cursor` on; of each tenant its
+-- oldest jobs. Each step is a look into the index job_ready, so that the cost goes with what is wanted, not with how many
+-- jobs or tenants there are.
+kind_open as materialized (
+    select k.name,
+        case
+            when k.max_running is null then null
+            when not exists (select from jobsupervisor.job j where j.state = 'queued' and j.kind = k.name) then 0
+            else coalesce(jobsupervisor.places('kind', k.name, k.max_running), -1)
+        end as places
+    from jobsupervisor.kind k
+    where %(want)s > 0 and %(only)s::uuid is null and k.name = any(%(kinds)s::text[]) and not k.paused
+),
+front as materialized (
+    select k.name, k.places, t.priority
+    from kind_open k
+    cross join lateral (
+        select j.priority from jobsupervisor.job j
+        where j.state = 'queued' and j.kind = k.name and j.priority < coalesce(%(below)s::bigint, 2147483648)
+        order by j.priority desc
+        limit 1
+    ) t
+    where k.places is null or k.places > 0
+),
+lane as materialized (
+    select f.name, f.places, f.priority from front f where f.priority = (select max(g.priority) from front g)
+),
+-- Tenants that have all the places that their limit allows. Not exact, since nobody counts here; `places` is.
+full_tenant as materialized (
+    select r.tenant
+    from (
+        select coalesce(j.user_id, '') as tenant, count(*) as running
+        from jobsupervisor.job j
+        where j.state = 'processing' and exists (select from jobsupervisor.user_limit)
+        group by 1
+    ) r
+    where r.running >= coalesce(
+        (select u.max_running from jobsupervisor.user_limit u where u.user_id = r.tenant),
+        (select u.max_running from jobsupervisor.user_limit u where u.user_id = '*'))
+    union
+    select u.user_id from jobsupervisor.user_limit u where u.max_running = 0
+),
+-- The tenants in turn: from one to the next in the order of the index, once around.
+turn(n, tenant, lap) as (
+    select 0::bigint, %(cursor)s::text, 0 where exists (select from lane)
+    union all
+    select t.n + 1, coalesce(ahead.tenant, around.tenant), case when ahead.tenant is null then 1 else t.lap end
+    from turn t
+    cross join lateral (
+        select min(h.tenant) as tenant
+        from lane l
+        cross join lateral (
+            select coalesce(j.user_id, '') as tenant from jobsupervisor.job j
+            where j.state = 'queued' and j.kind = l.name and j.priority = l.priority and coalesce(j.user_id, '') > t.tenant
+            order by coalesce(j.user_id, '')
+            limit 1
+        ) h
+    ) ahead
+    cross join lateral (
+        select min(h.tenant) as tenant
+        from lane l
+        cross join lateral (
+            select coalesce(j.user_id, '') as tenant from jobsupervisor.job j
+            where ahead.tenant is null and t.lap = 0 and j.state = 'queued' and j.kind = l.name and j.priority = l.priority
+            order by coalesce(j.user_id, '')
+            limit 1
+        ) h
+    ) around
+    where t.n < %(want)s + (select count(*) from full_tenant)
+        and coalesce(ahead.tenant, around.tenant) is not null
+        and (case when ahead.tenant is null then 1 else t.lap end = 0
+            or coalesce(ahead.tenant, around.tenant) <= %(cursor)s::text)
+),
+chosen as materialized (
+    select t.n, t.tenant,
+        case
+            when u.max_running is null then null
+            else coalesce(jobsupervisor.places('user', t.tenant, u.max_running), -1)
+        end as places
+    from (
+        select t.n, t.tenant from turn t
+        where t.n > 0 and t.tenant not in (select f.tenant from full_tenant f)
+        order by t.n
+        limit %(want)s
+    ) t
+    left join lateral (
+        select u.max_running from jobsupervisor.user_limit u
+        where u.user_id in (t.tenant, '*')
+        order by (u.user_id = '*')
+        limit 1
+    ) u on true
+),
+picked as materialized (
+    select p.id, p.kind, p.kind_places, p.n, p.tenant_places, p.round,
+        row_number() over (partition by p.kind order by p.round, p.n) as kind_round
+    from (
+        select j.id, l.name as kind, l.places as kind_places, c.n, c.places as tenant_places,
+            row_number() over (partition by c.n order by j.run_at, j.id) as round
+        from chosen c
+        cross join lane l
+        cross join lateral (
+            -- Locked here, in the order of the index: two supervisors that claim at the same time get different jobs.
+            select j.id, j.run_at from jobsupervisor.job j
+            where j.state = 'queued' and j.kind = l.name and j.priority = l.priority and coalesce(j.user_id, '') = c.tenant
+            order by j.run_at, j.id
+            limit (%(want)s + (select count(*) from chosen) - 1) / greatest((select count(*) from chosen), 1)
+            for update skip locked
+        ) j
+        where c.places is null or c.places > 0
+    ) p
+    where p.tenant_places is null or p.round <= p.tenant_places
+),
 free as materialized (
-    select j.id
-    from jobsupervisor.job j
-    where j.state = 'queued' and j.run_at <= now() and j.kind = any(%(kinds)s::text[])
-        and (%(only)s::uuid is null or j.id = %(only)s::uuid)
-    order by j.priority desc, j.run_at, j.id
-    limit %(want)s
-    for update skip locked
+    select f.id, row_number() over (order by f.round, f.n) as position
+    from (
+        select p.id, p.round, p.n from picked p
+        where p.kind_places is null or p.kind_round <= p.kind_places
+        order by p.round, p.n
+        limit %(want)s
+    ) f
+    union all
+    select o.id, 1
+    from (
+        select j.id from jobsupervisor.job j
+        where %(want)s > 0 and j.id = %(only)s::uuid and j.state = 'queued'
+        for update skip locked
+    ) o
 ),
 claimed as (
     update jobsupervisor.job j
@@ -168,12 +314,17 @@ claimed as (
     from free f
     where j.id = f.id
     returning
-        j.id, j.attempt, j.kind, j.spec::text as spec, j.config::text as config, j.priority, j.run_at,
+        j.id, j.attempt, j.kind, j.spec::text as spec, j.config::text as config, f.position,
         extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id
+),
+-- Arming is seen by clients when this statement is committed; see the function wake.
+armed as (
+    update jobsupervisor.supervisor s
+    set armed = %(arm)s::boolean
+    where s.id = %(owner)s and s.armed <> %(arm)s::boolean
 )
 select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, c.memory_mb, c.user_id, c.correlation_id,
-    null::double precision as seconds,
-    row_number() over (order by c.priority desc, c.run_at, c.id) as position
+    null::double precision as seconds, c.position
 from claimed c
 union all
 select
@@ -197,14 +348,52 @@ from jobsupervisor.job j
 where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
     and not exists (select from ack a where a.id = j.id)
 union all
--- Seconds until the next delayed job is due; asked only when this claim left the caller with free children. The second
--- condition never holds: it is there because a part that nobody reads is not run, and `told` must be.
+-- What follows tells a caller that got less than it wanted what to do next.
+-- `due`: seconds until the next delayed job is due. The second condition never holds: it is there because a part that
+-- nobody reads is not run, and `told` and `hinted` must be.
 select 'due', null, null, null, null, null, null, null, null, null,
     extract(epoch from least(
         (select min(j.run_at) from jobsupervisor.job j
-            where j.state = 'queued' and j.run_at > now() and j.kind = any(%(kinds)s::text[])),
+            where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[])),
         (select min(r.run_at) from requeued r)) - now())::double precision,
-    (select t.told from told t)
+    (select t.told + h.hinted from told t, hinted h)
 where (select count(*) from claimed) < %(want)s
-    or (select t.told from told t) < 0
+    or (select t.told + h.hinted from told t, hinted h) < 0
+union all
+-- `more`: there is something left to claim, or there was a moment ago; ask again. Where tenants are limited it cannot be
+-- told cheaply: then something is left as long as anything was found.
+select 'more', null, null, null, null, null, null, null, null, null, null, 0
+where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
+    and (
+        exists (select from due_now)
+        or case
+            when exists (select from jobsupervisor.user_limit) then exists (select from claimed)
+            else exists (
+                select from kind_open k
+                cross join lateral (
+                    select from jobsupervisor.job j
+                    where j.state = 'queued' and j.kind = k.name and j.id not in (select f.id from free f)
+                    limit 1
+                ) j
+                where k.places is null
+                    or k.places > (select count(*) from claimed c where c.kind = k.name)
+            )
+        end)
+union all
+-- `busy`: another supervisor was counting the places of a limit; ask again in a moment.
+select 'busy', null, null, null, null, null, null, null, null, null, null, 0
+where exists (select from kind_open k where k.places = -1) or exists (select from chosen c where c.places = -1)
+union all
+-- `blocked`: at this priority (in `attempt`) every tenant that has a job has all its places; ask below it.
+select 'blocked', null, (select max(l.priority) from lane l), null, null, null, null, null, null, null, null, 0
+where exists (select from lane) and not exists (select from chosen)
+union all
+-- `holder`: who is writing to the queue just now, by virtual transaction; its jobs are not seen yet.
+select 'holder', null, null, l.virtualtransaction, null, null, null, null, null, null, null, 0
+from pg_locks l
+where (select count(*) from claimed) < %(want)s
+    and l.locktype = 'relation' and l.relation = 'jobsupervisor.job'::regclass and l.mode = 'RowExclusiveLock' and l.granted
+    and l.database = (select d.oid from pg_database d where d.datname = current_database())
+    and l.pid is distinct from pg_backend_pid()
+    and coalesce(l.pid, 0) not in (select s.backend_pid from jobsupervisor.supervisor s where s.backend_pid is not null)
 order by position

@@ -1,2 +1,2 @@
 -- One job, as applications see it.
-select * from render_jobs where id = %(id)s
+select * from __public__.render_jobs where id = %(id)s

@@ -1,2 +1,2 @@
 -- Several jobs, as applications see them.
-select * from render_jobs where id = any(%(ids)s)
+select * from __public__.render_jobs where id = any(%(ids)s)

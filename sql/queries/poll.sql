@@ -2,7 +2,7 @@
 -- anything to claim.
 --
 -- Parameters: owner (this supervisor), name (its name), lease (seconds, or null while a LISTEN session holds the lock),
--- grace (seconds that another supervisor may be without its lock), kinds, only, known (JSON array of {id, attempt}: every
+-- grace (seconds that another supervisor may be without its lock), interval (seconds until the next poll), kinds, only, known (JSON array of {id, attempt}: every
 -- claim that this supervisor has).
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
@@ -20,7 +20,8 @@
 -- with the connection. It never started, and is given back in the next exchange.
 with me as (
     update jobsupervisor.supervisor s
-    set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second'
+    set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second',
+        backend_pid = pg_backend_pid(), next_poll_at = now() + %(interval)s::double precision * interval '1 second'
     where s.id = %(owner)s
     returning s.id
 ),
@@ -92,14 +93,23 @@ having count(*) > 0
 union all
 select 'work', null, null, null, null, null, null, null, null
 where exists (
-    select from jobsupervisor.job j
-    where j.state = 'queued' and j.run_at <= now() and j.kind = any(%(kinds)s::text[])
-        and (%(only)s::uuid is null or j.id = %(only)s::uuid))
+    select from jobsupervisor.kind k
+    cross join lateral (select from jobsupervisor.job j where j.state = 'queued' and j.kind = k.name limit 1) j
+    where k.name = any(%(kinds)s::text[]) and not k.paused and %(only)s::uuid is null)
+    or exists (select from jobsupervisor.job j where j.id = %(only)s::uuid and j.state = 'queued')
 union all
 select 'due', null, null, null, null, null, null, null, extract(epoch from min(j.run_at) - now())::double precision
 from jobsupervisor.job j
-where j.state = 'queued' and j.run_at > now() and j.kind = any(%(kinds)s::text[])
+where j.state = 'delayed' and j.kind = any(%(kinds)s::text[])
 having min(j.run_at) is not null
 union all
 select 'unregistered', null, null, null, null, null, null, null, null
 where not exists (select from me)
+union all
+-- Who is writing to the queue just now, by virtual transaction; see `holder` in the exchange.
+select 'holder', null, null, null, l.virtualtransaction, null, null, null, null
+from pg_locks l
+where l.locktype = 'relation' and l.relation = 'jobsupervisor.job'::regclass and l.mode = 'RowExclusiveLock' and l.granted
+    and l.database = (select d.oid from pg_database d where d.datname = current_database())
+    and l.pid is distinct from pg_backend_pid()
+    and coalesce(l.pid, 0) not in (select s.backend_pid from jobsupervisor.supervisor s where s.backend_pid is not null)

@@ -1,6 +1,13 @@
--- The schema that holds the public functions, found as any client can, without the private schema.
+-- The schema that holds the public functions, found as any client can, without a privilege on the private schema.
+--
+-- Another function of that name may stand in another schema, put there by anybody who can create one, to be given the
+-- specs of others. Ours has the owner of the private schema; where there is none such, the search path decides.
 select n.nspname
-from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where p.proname = 'enqueue_render' and p.prosecdef and p.pronargs = 11
-order by (n.nspname = any(current_schemas(false))) desc, n.nspname
+order by
+    exists (
+        select from pg_catalog.pg_namespace o where o.nspname = 'jobsupervisor' and o.nspowner = p.proowner) desc,
+    (n.nspname = any(pg_catalog.current_schemas(false))) desc,
+    n.nspname
 limit 1

@@ -1,2 +1,2 @@
 -- Deletes dead letters older than so many seconds.
-select purge_dead_letters(%(seconds)s * interval '1 second')
+select __public__.purge_dead_letters(%(seconds)s * interval '1 second')

@@ -1,2 +1,2 @@
 -- Puts one dead letter back into the queue.
-select redrive_render(%(id)s)
+select __public__.redrive_render(%(id)s)

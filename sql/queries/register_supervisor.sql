@@ -3,11 +3,12 @@
 with defaults as (
     update jobsupervisor.default_limits d set max_attempts = %(max_attempts)s where d.max_attempts <> %(max_attempts)s
 )
-insert into jobsupervisor.supervisor (id, name, host, pid, concurrency, lock_key, lease_until)
+insert into jobsupervisor.supervisor (id, name, host, pid, concurrency, lock_key, lease_until, armed, backend_pid)
 overriding system value
 values (
     coalesce(%(owner)s::bigint, nextval(pg_get_serial_sequence('jobsupervisor.supervisor', 'id'))),
     %(name)s, %(host)s, %(pid)s, %(concurrency)s,
     case when %(lease)s::double precision is null then hashtextextended('jobsupervisor ' || %(name)s, 0) end,
-    now() + %(lease)s::double precision * interval '1 second')
+    now() + %(lease)s::double precision * interval '1 second',
+    %(lease)s::double precision is null, pg_backend_pid())
 returning id

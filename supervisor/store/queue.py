@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +20,7 @@ from supervisor.errors import DatabaseUnreachable
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Ending, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.connection import connect_async, unreachable
+from supervisor.store.connection import connect_async, meaning
 from supervisor.store.statements import query
 
 
@@ -39,6 +41,14 @@ class Exchanged:
     verdicts: list[Verdict] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     due: float | None = None
+    more: bool = False
+    """Something is left to claim, or was a moment ago."""
+    busy: bool = False
+    """Somebody else was counting the places of a limit."""
+    blocked: int | None = None
+    """The priority at which every tenant that has a job has all its places."""
+    holders: frozenset[str] = frozenset()
+    """Sessions that are writing to the queue, by virtual transaction."""
 
 
 @dataclass(slots=True)
@@ -53,6 +63,7 @@ class Polled:
     registered: bool = True
     due: float | None = None
     look_again: float | None = None
+    holders: frozenset[str] = frozenset()
 
 
 class QueueStore:
@@ -83,8 +94,29 @@ class QueueStore:
             async with self._connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(query(statement), parameters)
                 return await cursor.fetchall() if cursor.description else []
-        except psycopg.OperationalError as error:
-            raise unreachable(error) from error
+        except psycopg.Error as error:
+            raise meaning(error, self._connection) from error
+
+    @contextlib.contextmanager
+    def watched(self, on_word: Callable[[], None]) -> Iterator[None]:
+        """Call `on_word` once when the server says something while this block waits: that the session is at its end.
+
+        Without it an idle supervisor would notice a connection that broke at its next poll. No statement may be under way.
+        """
+        if self._connection is None or self._connection.closed:
+            yield
+            return
+        loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
+
+        def heard() -> None:
+            loop.remove_reader(descriptor)
+            on_word()
+
+        loop.add_reader(descriptor, heard)
+        try:
+            yield
+        finally:
+            loop.remove_reader(descriptor)
 
     @property
     def _lease(self) -> float | None:
@@ -119,9 +151,21 @@ class QueueStore:
         return bool(rows[0]["exists"])
 
     async def exchange(
-        self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float], kinds: Sequence[str], want: int
+        self,
+        acks: Sequence[Ack],
+        progress: Mapping[tuple[str, Token], float],
+        kinds: Sequence[str],
+        want: int,
+        *,
+        cursor: str = "",
+        below: int | None = None,
+        arm: bool | None = None,
     ) -> Exchanged:
-        """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered."""
+        """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered.
+
+        `cursor` is the tenant that was served last; `below` restricts the claim to lower priorities; `arm` says whether
+        to be told of new work.
+        """
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
         rows = await self._run(
@@ -137,6 +181,9 @@ class QueueStore:
             ),
             kinds=list(kinds),
             want=want if owner else 0,
+            cursor=cursor,
+            below=below,
+            arm=arm,
             only=self._only,
             offence_limit=self._settings.offence_limit,
             max_attempts=self._settings.max_attempts,
@@ -151,6 +198,14 @@ class QueueStore:
                     answer.cancelled.append(str(row["id"]))
                 case "due":
                     answer.due = row["seconds"]
+                case "more":
+                    answer.more = True
+                case "busy":
+                    answer.busy = True
+                case "blocked":
+                    answer.blocked = row["attempt"]
+                case "holder":
+                    answer.holders |= {row["kind"]}
                 case verdict:
                     answer.verdicts.append(Verdict(str(row["id"]), row["attempt"], verdict))
         return answer
@@ -163,6 +218,7 @@ class QueueStore:
             name=self.name,
             lease=self._lease,
             grace=self._settings.rescue_grace_seconds,
+            interval=self._settings.polling_interval,
             kinds=list(kinds),
             only=self._only,
             known=_json(
@@ -182,6 +238,8 @@ class QueueStore:
                     answer.work = True
                 case "due":
                     answer.due = row["seconds"]
+                case "holder":
+                    answer.holders |= {row["kind"]}
                 case "look_again":
                     answer.look_again = row["seconds"]
                 case "unregistered":

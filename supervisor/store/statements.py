@@ -40,9 +40,9 @@ class Migration:
 
 
 def _declared(text: str, what: str) -> tuple[str, ...]:
-    """Return the names listed in the file's header line `-- public <what>: a b c`."""
-    match = re.search(rf"^-- public {what}: (.+)$", text, re.MULTILINE)
-    return tuple(match.group(1).split()) if match else ()
+    """Return the names listed in the file's header lines `-- public <what>: a b c`."""
+    lines: list[str] = re.findall(rf"^-- public {what}: (.+)$", text, re.MULTILINE)
+    return tuple(" ".join(lines).split())
 
 
 @functools.cache

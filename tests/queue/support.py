@@ -70,8 +70,16 @@ class Supervisor:
         return self._runner.run(self.store.exchange(acks, progress or {}, kinds, want))
 
     def claim(self, want: int = 1, kinds: Sequence[str] = tuple(KINDS)) -> list[Job]:
-        """Claim, and acknowledge nothing."""
-        return self.exchange(want=want, kinds=kinds).claimed
+        """Claim, and acknowledge nothing: ask again as long as the answer says that there is more."""
+        claimed: list[Job] = []
+        empty = 0  # the first may have queued what was delayed; a second finds only what somebody holds
+        while len(claimed) < want and empty < 2:
+            answer = self.exchange(want=want - len(claimed), kinds=kinds)
+            claimed += answer.claimed
+            empty = 0 if answer.claimed else empty + 1
+            if not answer.more:
+                break
+        return claimed
 
     def claim_one(self) -> Job:
         """Claim one job, which must be there."""

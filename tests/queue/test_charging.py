@@ -8,7 +8,7 @@ from renderer.outcome import OFFENCES, Outcome
 from tests.queue.support import Queue, ack_of
 
 BACKOFF = "select extract(epoch from run_at - updated_at)::float from jobsupervisor.job where id = %s"
-MAKE_DUE = "update jobsupervisor.job set run_at = now() where state = 'queued'"
+MAKE_DUE = "update jobsupervisor.job set run_at = now() where state = 'delayed'"
 
 
 def test_an_invalid_spec_is_never_tried_again(database: str) -> None:

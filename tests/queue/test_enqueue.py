@@ -145,6 +145,7 @@ def test_a_compressed_spec_counts_in_full(database: str) -> None:
 def test_a_rollback_leaves_nothing(database: str) -> None:
     """The job belongs to the caller's transaction: rolled back, there is no job, no key and no wake-up."""
     with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as wakes:
+        queue.supervisor()
         with queue.connect(autocommit=False) as caller:
             enqueue(caller, "noop", {}, idempotency_key="k")
             assert caller.execute("select count(*) from render_jobs").fetchone() == (1,)
@@ -156,6 +157,7 @@ def test_a_rollback_leaves_nothing(database: str) -> None:
 def test_a_commit_shows_and_wakes(database: str) -> None:
     """Nobody sees the job before the commit; after it there are the job and one wake-up."""
     with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as wakes:
+        queue.supervisor()
         with queue.connect(autocommit=False) as caller:
             job_id = enqueue(caller, "noop", {})
             assert_nothing_enqueued(queue)
@@ -167,6 +169,7 @@ def test_a_commit_shows_and_wakes(database: str) -> None:
 def test_a_bulk_enqueue_wakes_once(database: str) -> None:
     """A thousand jobs in one transaction are one notification."""
     with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as wakes:
+        queue.supervisor()
         queue.client.execute("select enqueue_render('noop', '{}') from generate_series(1, 1000)")
         assert queue.value("select count(*) from render_jobs") == 1000
         assert heard(queue, wakes) == [("jobsupervisor_wake", "")]
@@ -175,6 +178,7 @@ def test_a_bulk_enqueue_wakes_once(database: str) -> None:
 def test_the_wake_up_of_a_delayed_job_carries_its_time(database: str) -> None:
     """The payload is the second at which it is due, rounded down, so that a supervisor sets its clock and sleeps."""
     with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as wakes:
+        queue.supervisor()
         queue.enqueue(run_at="2100-01-01T00:00:00.9Z")
         assert heard(queue, wakes) == [("jobsupervisor_wake", "4102444800")]
 
@@ -182,10 +186,10 @@ def test_the_wake_up_of_a_delayed_job_carries_its_time(database: str) -> None:
 def test_the_same_key_answers_the_same_job(database: str) -> None:
     """A repeated request is one job and one wake-up, also after the job has finished."""
     with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as wakes:
+        supervisor = queue.supervisor()
         first = queue.enqueue("noop", {"a": 1, "b": 2}, idempotency_key="k", user_id="u")
         assert queue.enqueue("noop", {"b": 2, "a": 1}, idempotency_key="k", user_id="u") == first
         assert len(heard(queue, wakes)) == 1
-        supervisor = queue.supervisor()
         assert supervisor.ack(supervisor.claim_one()) == "completed"
         assert queue.enqueue("noop", {"a": 1, "b": 2}, idempotency_key="k", user_id="u") == first
         assert queue.value("select count(*) from render_jobs") == 1

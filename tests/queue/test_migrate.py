@@ -267,6 +267,15 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert tuple(range(1, len(migrations()) + 1)) == ALL
     assert len({migration.name for migration in migrations()}) == len(ALL)
     first = migrations()[0]
-    assert first.functions == ("enqueue_render", "cancel_render", "redrive_render", "purge_dead_letters")
+    assert set(first.functions) == {
+        "enqueue_render",
+        "cancel_render",
+        "redrive_render",
+        "redrive_renders",
+        "purge_dead_letters",
+        "pause_renders",
+        "resume_renders",
+        "set_render_limit",
+    }
     assert first.relations == ("render_jobs", "render_attempts", "render_dead_letters")
     assert len(first.checksum) == 64

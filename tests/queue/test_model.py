@@ -20,11 +20,11 @@ from tests.queue.support import Queue
 
 MAX_ATTEMPTS = 3
 OFFENCE_LIMIT = 2
-MAKE_DUE = "update jobsupervisor.job set run_at = now() where state = 'queued' and run_at > now()"
+MAKE_DUE = "update jobsupervisor.job set run_at = now() where state = 'delayed'"
 FINAL = {"completed", "failed", "cancelled"}
 CLEAR = "truncate jobsupervisor.job, jobsupervisor.finished_job, jobsupervisor.dead_letter, jobsupervisor.attempt"
 WHERE = """
-select id::text, 'live' as place, state::text as status, attempt, charged, offences from jobsupervisor.job
+select id::text, 'live' as place, case state when 'delayed' then 'queued' else state::text end as status, attempt, charged, offences from jobsupervisor.job
 union all select id::text, 'finished', status::text, attempt, charged, 0 from jobsupervisor.finished_job
 union all select id::text, 'dead', 'failed', attempt, charged, offences from jobsupervisor.dead_letter
 """

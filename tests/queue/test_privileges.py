@@ -67,7 +67,13 @@ def test_an_enqueuer_cannot_reach_what_is_private(database: str) -> None:
             tables
         )
         assert {"new_id", "wake", "tell_final"} <= set(functions)
-        calls = {"new_id": "", "wake": "now()", "tell_final": "gen_random_uuid(), 'completed', 'noop'"}
+        calls = {
+            "new_id": "",
+            "wake": "now()",
+            "tell_final": "gen_random_uuid(), 'completed', 'noop'",
+            "places": "'kind', 'noop', 1",
+            "require_kind": "'noop'",
+        }
         assert set(calls) == set(functions)
         with logged_in(queue, "jobsupervisor_enqueuer") as client:
             for table in tables:
@@ -164,7 +170,11 @@ def test_every_definer_function_has_a_fixed_search_path(database: str) -> None:
         assert [row["proname"] for row in paths] == [
             "cancel_render",
             "enqueue_render",
+            "pause_renders",
             "purge_dead_letters",
             "redrive_render",
+            "redrive_renders",
+            "resume_renders",
+            "set_render_limit",
         ]
         assert {tuple(row["proconfig"]) for row in paths} == {("search_path=pg_catalog, pg_temp",)}

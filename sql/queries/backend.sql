@@ -1,0 +1,2 @@
+-- The process id of the session that this statement runs in.
+select pg_backend_pid()

@@ -1,0 +1,2 @@
+-- Ends this session's subscription to final statuses.
+unlisten render_events
