@@ -15,10 +15,12 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from supervisor.errors import ConfigurationError
 from supervisor.model import Artifact
@@ -53,6 +55,20 @@ _MAGIC: dict[str, tuple[int, tuple[bytes, ...]]] = {
 
 class BadOutput(Exception):  # noqa: N818 - named as the outcome is
     """What the child wrote cannot be published. The job's fault."""
+
+
+_SHARD = 2
+"""Characters of a directory's name."""
+_NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d+)\.\w+(?:\.new)?")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArtifact:
+    """A file of the directory, and the job and attempt that wrote it."""
+
+    path: str
+    job_id: str
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -108,6 +124,29 @@ class ArtifactDirectory:
     def withdraw(self, artifact: Artifact, job_id: str, attempt: int) -> None:
         """Take back what was published for an attempt whose result does not count."""
         self._path(job_id, attempt, artifact.content_type).unlink(missing_ok=True)
+
+    def remove(self, url: str) -> bool:
+        """Remove an artifact by its URL; True when it was there. One of another place is left alone."""
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or not path.is_relative_to(self._root.absolute()):
+            return False
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def stored(self, older_than: float) -> Iterator[StoredArtifact]:
+        """Yield the artifacts that were last written before a time of the wall clock, whoever refers to them."""
+        for directory in self._root.iterdir():
+            if len(directory.name) != _SHARD or not directory.is_dir():
+                continue
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    match = _NAME.fullmatch(entry.name)
+                    if match and entry.stat(follow_symlinks=False).st_mtime < older_than:
+                        yield StoredArtifact(entry.path, match[1], int(match[2]))
 
     def _path(self, job_id: str, attempt: int, content_type: str) -> Path:
         suffix = _SUFFIXES.get(content_type, "bin")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
 
 import setproctitle
@@ -19,6 +20,7 @@ from supervisor.dispatcher import Dispatcher, Observer
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.pool import Pool
+from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
 from supervisor.settings import Settings
 from supervisor.store.listener import Listener
@@ -36,6 +38,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, *, only: str | None = None, observer: Observer | None = None) -> None:
         self._settings = settings
+        self._keeps_house = only is None and observer is None
         self._artifacts = ArtifactDirectory(settings.artifacts_directory)
         self._pool = Pool(settings, self._child_is_free, self._progress)
         self._store = QueueStore(settings, settings.supervisor_name, only)
@@ -103,10 +106,23 @@ class Supervisor:
         return name
 
     def _start_loops(self) -> list[asyncio.Task[None]]:
-        loops = [asyncio.create_task(self._dispatcher.serve(self._work_link.recover), name="dispatcher")]
+        loops = [asyncio.create_task(self._dispatcher.serve(self._work_link), name="dispatcher")]
         if self._settings.enable_events:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
+        if self._keeps_house:
+            loops.append(asyncio.create_task(self._keep_house(), name="retention"))
         return loops
+
+    async def _keep_house(self) -> None:
+        """Drop what is old, now and then, at a time that supervisors which start together do not share."""
+        delay = random.uniform(60, 600)  # noqa: S311 - jitter
+        while True:
+            await asyncio.sleep(delay)
+            delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+            try:
+                await asyncio.to_thread(keep_house, self._settings)
+            except DatabaseUnreachable as error:
+                log.warning("retention.put_off", problem=str(error))
 
     async def _listen(self) -> None:
         while True:
@@ -114,6 +130,8 @@ class Supervisor:
                 await self._listener.listen()
             except DatabaseUnreachable as error:
                 await self._listen_link.recover(error)
+            # To have the name and to listen again took statements of its own: this link needs no other probe.
+            self._listen_link.works()
             # LISTEN stands again; whatever was said meanwhile is found by looking.
             self._dispatcher.wake("")
             self._dispatcher.poll_now()

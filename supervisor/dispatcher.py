@@ -80,7 +80,7 @@ class Dispatcher:
         self._runner = runner
         self._observer = observer
         self._waiting: collections.deque[Job] = collections.deque()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[tuple[str, int], _Running] = {}  # by job and attempt: see `_new`
         self._acks: dict[tuple[str, int], tuple[Ack, Job]] = {}  # by job and attempt
         self._moved: dict[tuple[str, Token], float] = {}
         self._event = asyncio.Event()
@@ -114,7 +114,7 @@ class Dispatcher:
 
     def progress(self, job_id: str, fraction: float) -> None:
         """Take a child's progress; it is written at most once a second, with whatever else is written then."""
-        running = self._running.get(job_id)
+        running = next(reversed(self._attempts(job_id)), None)
         if running is None or fraction <= running.progress:
             return
         running.progress = fraction
@@ -127,7 +127,7 @@ class Dispatcher:
 
     def cancel(self, job_id: str) -> None:
         """Kill the child that has the job, or give the job up before a child has it."""
-        if running := self._running.get(job_id):
+        for running in self._attempts(job_id):
             running.child.kill(Outcome.CANCELLED, "cancelled while it ran")
         for job in [job for job in self._waiting if job.id == job_id]:
             self._waiting.remove(job)
@@ -254,13 +254,31 @@ class Dispatcher:
             self._settle(verdict)
         for job_id in answer.cancelled:
             self.cancel(job_id)
-        self._waiting.extend(answer.claimed)
+        self._waiting.extend(self._new(answer.claimed))
         if self._draining:
             self.drain()
         self._lookout.learn(answer, want, time.monotonic())
         self._start_waiting()
         if self._lookout.look and self._capacity():
             self._event.set()
+
+    def _new(self, claimed: list[Job]) -> list[Job]:
+        """Return the claims to start, of those that were made.
+
+        A job may be here already. Either it was taken from us while we were stopped or cut off, and has come back under a
+        new token: what the old attempt draws cannot count any more, and its child is killed. Or a failover forgot that it
+        was claimed, and it has come back under the token that it has: then what is here is that attempt.
+        """
+        known = {(job_id, token.attempt) for job_id, token in self._known()}
+        for job in claimed:
+            for running in self._attempts(job.id):
+                if running.job.token.attempt != job.token.attempt:
+                    running.child.kill(Outcome.CANCELLED, "its lease was lost, and the job came back")
+        return [job for job in claimed if (job.id, job.token.attempt) not in known]
+
+    def _attempts(self, job_id: str) -> list[_Running]:
+        """Return the attempts of a job that run here, the newest last: as a rule one."""
+        return [running for (running_id, _), running in self._running.items() if running_id == job_id]
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
@@ -280,12 +298,12 @@ class Dispatcher:
                 return
             self._waiting.popleft()
             task = asyncio.create_task(self._run(job, child))
-            self._running[job.id] = _Running(job, child, task)
+            self._running[job.id, job.token.attempt] = _Running(job, child, task)
 
     async def _run(self, job: Job, child: Child) -> None:
         log.debug("job.started", child=child.number, **_about(job))
         ending = await self._runner.attempt(job, child)
-        running = self._running.pop(job.id)
+        running = self._running.pop((job.id, job.token.attempt))
         ending.progress = running.progress
         self._moved.pop((job.id, job.token), None)
         self._job_seconds += 0.2 * (ending.finished - ending.started - self._job_seconds)

@@ -56,6 +56,9 @@ class Ending:
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     exit_signal: int | None = None
+    stderr_tail: str | None = None
+    timeout_seconds: float | None = None
+    memory_limit_bytes: int | None = None
     alone: bool = False
     """For `lost`: the job was the only one that its supervisor had."""
 

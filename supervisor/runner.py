@@ -11,7 +11,7 @@ import structlog
 from renderer.outcome import Outcome
 from supervisor.artifacts import ArtifactDirectory, BadOutput, OutputFile
 from supervisor.child import Child, Limits
-from supervisor.classify import Observation, classify
+from supervisor.classify import Observation, classify, printable
 from supervisor.model import MEGABYTE, Artifact, Ending, Job
 from supervisor.pool import Pool
 from supervisor.settings import Settings
@@ -52,7 +52,8 @@ class Runner:
             self._pool.give_back(child, job.kind, Outcome.OK)
             return Ending(Outcome.INTERNAL, f"no file for the output: {error}", started=started)
         try:
-            seen = await child.render(job, self.limits(job), output.fd)
+            limits = self.limits(job)
+            seen = await child.render(job, limits, output.fd)
             outcome, message = classify(seen)
             self._log_end(job, child, seen, outcome)
             self._pool.give_back(child, job.kind, outcome)
@@ -63,6 +64,10 @@ class Runner:
                 peak_memory_bytes=seen.peak_memory_bytes,
                 cpu_seconds=seen.cpu_seconds,
                 exit_signal=seen.status.signal if seen.status else None,
+                # Of a job that went well nobody reads it.
+                stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
+                timeout_seconds=limits.timeout,
+                memory_limit_bytes=limits.memory,
             )
             if outcome is Outcome.OK and self._pool.kinds[job.kind].writes_output and seen.reply is not None:
                 await self._publish(job, output, seen.reply["content_type"], ending)

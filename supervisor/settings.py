@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     supervisor_name: str = Field(
         default_factory=socket.gethostname, min_length=1, max_length=200, validation_alias="RENDER_SUPERVISOR_NAME"
     )
+    retention_days: float = Field(30.0, ge=0, validation_alias="RENDER_RETENTION_DAYS")
     rescue_grace_seconds: float = Field(15.0, ge=0, validation_alias="RENDER_RESCUE_GRACE_SECONDS")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", validation_alias="RENDER_LOG_LEVEL")
     log_format: str = Field("auto", pattern="^(auto|json|console)$", validation_alias="RENDER_LOG_FORMAT")

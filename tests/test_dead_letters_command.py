@@ -13,12 +13,12 @@ from tests.commands import fails, rows_of, succeeds
 
 DEAD = """
 insert into jobsupervisor.dead_letter (
-    id, kind, priority, run_at, attempt, charged, offences, progress, failure, error, user_id, created_at, died_at, spec, config)
+    id, kind, priority, run_at, attempt, charged, offences, progress, failure, error, user_id, created_at, died_at, history, spec, config)
 values
     ('00000000-0000-7000-8000-000000000001', 'noop', 0, now(), 2, 2, 2, 0, 'memory', 'over its [/memory]' || chr(10) || 'tail',
-        'u1', now(), now() - interval '3 days', '{"n": 1}', '{"c": 2}'),
-    ('00000000-0000-7000-8000-000000000002', 'noop', 0, now(), 1, 1, 0, 0, 'invalid', null, null, now(), now(), '{}', '{}'),
-    ('00000000-0000-7000-8000-000000000003', 'svg', 0, now(), 1, 1, 0, 0, 'invalid', 'svg: empty', null, now(), now(), '{}', '{}')
+        'u1', now(), now() - interval '3 days', '[{"error": "attempt 1"}, {"error": "attempt 2"}]', '{"n": 1}', '{"c": 2}'),
+    ('00000000-0000-7000-8000-000000000002', 'noop', 0, now(), 1, 1, 0, 0, 'invalid', null, null, now(), now(), '[]', '{}', '{}'),
+    ('00000000-0000-7000-8000-000000000003', 'svg', 0, now(), 1, 1, 0, 0, 'invalid', 'svg: empty', null, now(), now(), '[]', '{}', '{}')
 """
 ATTEMPTS = """
 insert into jobsupervisor.attempt (job_id, attempt, supervisor, started_at, finished_at, outcome, error)

@@ -118,9 +118,10 @@ create index job_ready on jobsupervisor.job (kind, priority desc, coalesce(user_
 create index job_due on jobsupervisor.job (run_at) where state = 'delayed';
 create index job_owner on jobsupervisor.job (owner) where state = 'processing';
 
--- Work that completed or was cancelled. The spec is not kept: a finished job is its result.
+-- Work that completed or was cancelled. The spec is not kept: a finished job is its result. By the week that it finished
+-- in: old work is dropped with its partition, not deleted row by row beside the claims.
 create table jobsupervisor.finished_job (
-    id uuid primary key,
+    id uuid not null,
     kind text not null,
     status jobsupervisor.final_state not null,
     priority integer not null,
@@ -136,8 +137,11 @@ create table jobsupervisor.finished_job (
     content_type text,
     created_at timestamptz not null,
     started_at timestamptz,
-    finished_at timestamptz not null default now()
-);
+    finished_at timestamptz not null default now(),
+    primary key (id, finished_at)
+) partition by range (finished_at);
+-- What no week takes, should nobody have made the weeks in time: a job must be able to finish.
+create table jobsupervisor.finished_job_default partition of jobsupervisor.finished_job default;
 
 -- Work that failed for good, with all that a redrive needs.
 create table jobsupervisor.dead_letter (
@@ -160,12 +164,13 @@ create table jobsupervisor.dead_letter (
     created_at timestamptz not null,
     started_at timestamptz,
     died_at timestamptz not null default now(),
+    history jsonb not null default '[]',  -- its attempts, whole: they are kept here for as long as the letter is
     spec jsonb not null,
     config jsonb not null
 );
 create index dead_letter_died on jobsupervisor.dead_letter (died_at);
 
--- One row per attempt that ended.
+-- One row per attempt that ended, by the week that it ended in.
 create table jobsupervisor.attempt (
     job_id uuid not null,
     attempt integer not null,
@@ -177,8 +182,47 @@ create table jobsupervisor.attempt (
     peak_memory_bytes bigint,
     cpu_seconds double precision,
     exit_signal integer,
-    primary key (job_id, attempt)
-);
+    progress real,                     -- how far it came
+    stderr_tail text,                  -- the last it wrote to standard output and error
+    timeout_seconds double precision,  -- the limits in force
+    memory_limit_bytes bigint,
+    primary key (job_id, attempt, finished_at)
+) partition by range (finished_at);
+create table jobsupervisor.attempt_default partition of jobsupervisor.attempt default;
+
+-- Makes the partitions of the weeks from now until then; answers how many were missing. Changes the two tables for a
+-- moment: call it with a short lock_timeout, and again when that has passed.
+create function jobsupervisor.make_weeks(until timestamptz) returns integer
+language plpgsql volatile
+as $$
+declare
+    parent text;
+    week timestamptz;
+    partition text;
+    made integer := 0;
+begin
+    foreach parent in array array['finished_job', 'attempt'] loop
+        week := date_trunc('week', now(), 'UTC');
+        while week <= until loop
+            partition := parent || to_char(week at time zone 'UTC', '_IYYY"w"IW');
+            if to_regclass('jobsupervisor.' || partition) is null then
+                begin
+                    execute format(
+                        'create table jobsupervisor.%I partition of jobsupervisor.%I for values from (%L) to (%L)',
+                        partition, parent, week, week + interval '7 days');
+                    made := made + 1;
+                exception
+                    -- The default partition has rows of that week, since nobody made it in time: there they stay.
+                    when check_violation then null;
+                end;
+            end if;
+            week := week + interval '7 days';
+        end loop;
+    end loop;
+    return made;
+end
+$$;
+select jobsupervisor.make_weeks(now() + interval '8 weeks');
 
 -- A key answers the same job for as long as that job is kept. The fingerprint tells whether it is the same request.
 create table jobsupervisor.idempotency (
@@ -607,17 +651,20 @@ create view __public__.render_jobs as
 create view __public__.render_attempts as
     select
         a.job_id, a.attempt, a.supervisor, a.started_at, a.finished_at, a.outcome::text as outcome, a.error,
-        a.peak_memory_bytes, a.cpu_seconds, a.exit_signal
+        a.peak_memory_bytes, a.cpu_seconds, a.exit_signal,
+        a.progress, a.stderr_tail, a.timeout_seconds, a.memory_limit_bytes
     from jobsupervisor.attempt a
     union all
     select
         j.id, j.attempt, s.name, j.started_at, null, null, null,
-        null, null, null
+        null, null, null,
+        j.progress, null, null, null
     from jobsupervisor.job j left join jobsupervisor.supervisor s on s.id = j.owner
     where j.state = 'processing';
 
 create view __public__.render_dead_letters as
-    select d.id, d.kind, d.spec, d.config, d.user_id, d.failure::text as failure, d.error, d.charged as attempts, d.died_at
+    select d.id, d.kind, d.spec, d.config, d.user_id, d.failure::text as failure, d.error, d.charged as attempts, d.died_at,
+        d.history
     from jobsupervisor.dead_letter d;
 
 

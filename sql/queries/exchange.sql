@@ -32,7 +32,8 @@ with recursive ack as materialized (
         outcome jobsupervisor.outcome, charge boolean, offence boolean, error text, progress real,
         output_url text, output_sha256 text, output_bytes bigint, content_type text,
         started_ago double precision, finished_ago double precision,
-        peak_memory_bytes bigint, cpu_seconds double precision, exit_signal integer)
+        peak_memory_bytes bigint, cpu_seconds double precision, exit_signal integer,
+        stderr_tail text, timeout_seconds double precision, memory_limit_bytes bigint)
 ),
 held as materialized (
     select
@@ -46,7 +47,7 @@ held as materialized (
         a.error, a.progress as reached, a.output_url, a.output_sha256, a.output_bytes, a.content_type,
         now() - a.started_ago * interval '1 second' as started_at,
         now() - a.finished_ago * interval '1 second' as finished_at,
-        a.peak_memory_bytes, a.cpu_seconds, a.exit_signal
+        a.peak_memory_bytes, a.cpu_seconds, a.exit_signal, a.stderr_tail, a.timeout_seconds, a.memory_limit_bytes
     from ack a
     join jobsupervisor.job j on j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
     for update of j skip locked
@@ -118,26 +119,35 @@ finished as (
     from ended e
     where e.verdict in ('completed', 'cancelled')
 ),
-dead as (
-    insert into jobsupervisor.dead_letter (
-        id, kind, priority, run_at, attempt, charged, offences, max_attempts, timeout, memory_mb, progress, failure,
-        error, user_id, correlation_id, idempotency_key, created_at, started_at, spec, config)
+ending as materialized (
     select
-        e.id, e.kind, e.priority, e.run_at, e.attempt, e.charged, e.offences, e.max_attempts, e.timeout, e.memory_mb,
-        e.progress, e.outcome, e.error, e.user_id, e.correlation_id, e.idempotency_key, e.created_at, e.started_at,
-        e.spec, e.config
-    from ended e
-    where e.verdict = 'failed'
-),
-recorded as (
-    insert into jobsupervisor.attempt (
-        job_id, attempt, supervisor, started_at, finished_at, outcome, error, peak_memory_bytes, cpu_seconds, exit_signal)
-    select
-        v.id, v.attempt, coalesce(s.name, '?'), v.started_at, v.finished_at, v.outcome, v.error, v.peak_memory_bytes,
-        v.cpu_seconds, v.exit_signal
+        v.id as job_id, v.attempt, coalesce(s.name, '?') as supervisor, v.started_at, v.finished_at, v.outcome, v.error,
+        v.peak_memory_bytes, v.cpu_seconds, v.exit_signal, greatest(v.progress, v.reached) as progress, v.stderr_tail,
+        v.timeout_seconds, v.memory_limit_bytes
     from verdict v
     left join jobsupervisor.supervisor s on s.id = v.owner
     where v.outcome is not null
+),
+recorded as (
+    insert into jobsupervisor.attempt (
+        job_id, attempt, supervisor, started_at, finished_at, outcome, error, peak_memory_bytes, cpu_seconds, exit_signal,
+        progress, stderr_tail, timeout_seconds, memory_limit_bytes)
+    select * from ending
+),
+dead as (
+    insert into jobsupervisor.dead_letter (
+        id, kind, priority, run_at, attempt, charged, offences, max_attempts, timeout, memory_mb, progress, failure,
+        error, user_id, correlation_id, idempotency_key, created_at, started_at, history, spec, config)
+    select
+        e.id, e.kind, e.priority, e.run_at, e.attempt, e.charged, e.offences, e.max_attempts, e.timeout, e.memory_mb,
+        e.progress, e.outcome, e.error, e.user_id, e.correlation_id, e.idempotency_key, e.created_at, e.started_at,
+        coalesce(
+            (select jsonb_agg(to_jsonb(a) - 'job_id' order by a.attempt) from jobsupervisor.attempt a where a.job_id = e.id),
+            '[]')
+            || (select jsonb_agg(to_jsonb(n) - 'job_id') from ending n where n.job_id = e.id),
+        e.spec, e.config
+    from ended e
+    where e.verdict = 'failed'
 ),
 told as materialized (
     select count(jobsupervisor.tell_final(e.id, e.verdict, e.kind)) as told from ended e

@@ -1,2 +1,4 @@
--- One job, as applications see it.
-select * from __public__.render_jobs where id = %(id)s
+-- One job, as applications see it. The columns are named: a prepared `select *` would fail once a migration added one.
+select id, kind, user_id, status, progress, attempts, max_attempts, priority, output_url, output_sha256, output_bytes,
+    content_type, failure, error, correlation_id, created_at, run_at, started_at, finished_at, updated_at
+from __public__.render_jobs where id = %(id)s

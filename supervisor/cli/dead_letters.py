@@ -58,7 +58,7 @@ def show(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         found = client.dead_letter(wanted)
         if found is None:
             raise ExpectedError(f"ID must be that of a dead letter, got {identity}; `dead-letters list` lists them")
-        print(json.dumps({**found, "history": client.attempts(str(found["id"]))}, default=str, indent=2))  # noqa: T201
+        print(json.dumps(found, default=str, indent=2))  # noqa: T201
 
 
 @app.command()

@@ -4,77 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
+from uuid import UUID
 
-import orjson
 import psycopg
-from psycopg.rows import dict_row
 
-from supervisor.errors import ExpectedError, SchemaError
-from supervisor.store.connection import connect, unreachable
+from supervisor.store import calls
+from supervisor.store.calls import FIND_SCHEMA
+from supervisor.store.connection import connect
+from supervisor.store.job_status import ended_job
 from supervisor.store.kinds import plugin_kinds
-from supervisor.store.statements import query
+from supervisor.store.refused import Refused
+from supervisor.store.render_queue import send
+from supervisor.store.requests import RenderOptions, RenderRequest
 
-
-class Refused(ExpectedError):  # noqa: N818 - reads as what happened
-    """The database refused a call: its message, with detail and hint."""
+__all__ = ["Client", "Refused"]
 
 
 class Client:
     """One connection. Public functions and views are found whatever schema they were installed in."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], schema: str) -> None:
         self._connection = connection
+        self._schema = schema
 
     @classmethod
     @contextmanager
     def connect(cls, url: str) -> Iterator[Client]:
         """Connect for the time of a `with` block. Raises DatabaseUnreachable, SchemaError where nothing is installed."""
         with connect(url, "jobsupervisor client") as connection:
-            client = cls(connection)
-            schema = client._rows("public_schema")
-            if not schema:
-                raise SchemaError(
-                    "the schema must be installed: there is no enqueue_render; run `jobsupervisor migrate`"
-                )
-            client._rows("use_schema", schema=schema[0]["nspname"])
-            yield client
+            yield cls(connection, send(connection, FIND_SCHEMA))
 
     def _rows(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run a named query. Raises Refused for what the database refuses, DatabaseUnreachable when it is gone."""
-        try:
-            with self._connection.cursor(row_factory=dict_row) as cursor:
-                cursor.execute(query(statement), parameters)
-                return cursor.fetchall() if cursor.description else []
-        except psycopg.OperationalError as error:
-            raise unreachable(error) from None
-        except psycopg.Error as error:
-            said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
-            raise Refused("\n".join(filter(None, said))) from None
+        return send(self._connection, calls.rows(statement, parameters), self._schema)
 
-    def enqueue(self, kind: str, spec: object, config: object, **options: Any) -> str:
+    def enqueue(self, kind: str, spec: Any, config: Any, **options: Unpack[RenderOptions]) -> str:
         """Enqueue one job; `options` are the other parameters of enqueue_render, `timeout` in seconds."""
-        parameters = {
-            name: options.get(name)
-            for name in (
-                "idempotency_key",
-                "run_at",
-                "max_attempts",
-                "timeout",
-                "memory_mb",
-                "user_id",
-                "correlation_id",
-            )
-        }
-        rows = self._rows(
-            "enqueue",
-            kind=kind,
-            spec=orjson.dumps(spec).decode(),
-            config=orjson.dumps(config).decode(),
-            priority=options.get("priority") or 0,
-            **parameters,
-        )
-        return str(rows[0]["enqueue_render"])
+        call = calls.enqueue(RenderRequest(kind, spec, config, **options))
+        return str(send(self._connection, call, self._schema))
 
     def job(self, job_id: str) -> dict[str, Any] | None:
         """Return a job's row of render_jobs."""
@@ -110,7 +78,7 @@ class Client:
             if on_progress is not None:
                 on_progress(row["progress"])
             for notice in self._connection.notifies(timeout=None if on_progress is None else 1.0):
-                if orjson.loads(notice.payload)["id"] == job_id:
+                if ended_job(notice.payload) == UUID(job_id):
                     break
 
     def cancel(self, job_id: str) -> bool:

@@ -1,4 +1,13 @@
-"""How connections are made, and which errors mean that the database cannot be reached."""
+"""How connections are made, what our sessions are told, and what each database error means for the service.
+
+Four meanings, by type:
+
+- `DatabaseUnreachable`: the connection is gone, or goes to a server that takes no writes. Connect again, then send again.
+- `DatabaseTroubled`: the connection is fine and the statement was refused for a reason that passes (disk full, out of
+  memory, a lock that somebody holds). Send again later; nothing of the statement was done.
+- `StatementFailed`: no later try can help (syntax, types, privileges, another schema). The service ends and says so.
+- `ConfigurationError`: a URL that is none, or that leads where it must not.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +16,53 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from supervisor.errors import ConfigurationError, DatabaseUnreachable
+from supervisor.errors import ConfigurationError, DatabaseUnreachable, ExpectedError
+from supervisor.store.statements import query
 
 # A half-open link must die in seconds, not in the kernel's two hours: probes after 5 s of silence, 3 of them 2 s
-# apart, and unacknowledged data for at most 10 s (tcp(7): TCP_KEEPIDLE, TCP_USER_TIMEOUT; libpq takes them by name).
-_LIVENESS: dict[str, Any] = {
-    "connect_timeout": 10,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
+# apart, and unacknowledged data for at most 10 s (tcp(7): TCP_KEEPIDLE, TCP_USER_TIMEOUT). libpq takes them by one set of
+# names for our end, the server takes them by another for its own.
+_IDLE, _INTERVAL, _COUNT, _USER_TIMEOUT_MS = 5, 2, 3, 10_000
+
+_CLIENT_SIDE: dict[str, Any] = {
+    # Below the rescue's grace with a dead host in front of the live one, twice: a supervisor whose host list starts with
+    # the dead primary must be back under its name before others take its jobs.
+    "connect_timeout": 5,
+    "keepalives_idle": _IDLE,
+    "keepalives_interval": _INTERVAL,
+    "keepalives_count": _COUNT,
+    "tcp_user_timeout": _USER_TIMEOUT_MS,
     # Among several hosts, and after a failover, only a server that takes writes will do.
     "target_session_attrs": "read-write",
 }
+
+_SERVER_SIDE: dict[str, str] = {
+    "keepalives_idle": str(_IDLE),
+    "keepalives_interval": str(_INTERVAL),
+    "keepalives_count": str(_COUNT),
+    "user_timeout": str(_USER_TIMEOUT_MS),
+    # Acks and claims wait for no row (see exchange.sql). What is left is the lock of somebody's ALTER TABLE, and a
+    # server that is stuck: neither may stop the loop for ever.
+    "lock_timeout": "5s",
+    "statement_timeout": "60s",
+}
+
+_RECONNECT = frozenset(
+    {
+        "25006",  # read only: the server was demoted, or told to be; there may be another among the hosts
+        "26000",  # our prepared statement is not there: something between us and the server changed sessions
+        "42P05",  # and so, somebody else's is
+        "0A000",  # cached plan must not change result type: a migration ran; a new session plans anew
+    }
+)
+
+
+class DatabaseTroubled(DatabaseUnreachable):
+    """A statement was refused for a reason that passes; the connection is fine."""
+
+
+class StatementFailed(ExpectedError):  # noqa: N818 - reads as the state it is
+    """The database refused a statement for a reason that does not pass."""
 
 
 def conninfo(url: str, application: str) -> str:
@@ -31,14 +74,36 @@ def conninfo(url: str, application: str) -> str:
         raise ConfigurationError(
             "DATABASE_URL: must be a connection URL or string that libpq takes, as in postgresql://user@host/database"
         ) from None
-    return make_conninfo(**{"application_name": application, **_LIVENESS, **given})
+    return make_conninfo(**{"application_name": application, **_CLIENT_SIDE, **given})
+
+
+def _reason(error: psycopg.Error) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
     """Turn a connection error into one for people. libpq's texts name host and port, never the password."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = _reason(error)
+    if "read-only" in reason:
+        return DatabaseUnreachable(
+            f"the database must take writes: {reason}; DATABASE_URL must name the primary, "
+            "or all servers of the cluster, as in postgresql://user@one,two/database"
+        )
     return DatabaseUnreachable(
         f"the database must be reachable: {reason}; check DATABASE_URL and that the server accepts connections"
+    )
+
+
+def meaning(error: psycopg.Error, connection: psycopg.AsyncConnection[Any]) -> ExpectedError:
+    """Return what an error on an open connection means for the service; see the module's four kinds."""
+    if connection.closed or error.sqlstate in _RECONNECT:
+        return unreachable(error)
+    if isinstance(error, psycopg.OperationalError):
+        # Classes 08, 40, 53, 55, 57 and 58: nothing that a statement could do about it.
+        return DatabaseTroubled(f"the database must take statements: {_reason(error)}; what is owed to it waits")
+    return StatementFailed(
+        f"the database must take our statements, and refused one for good: {_reason(error)} (SQLSTATE {error.sqlstate}); "
+        "check the role's privileges, and that nobody changed the schema: `jobsupervisor migrate --check`"
     )
 
 
@@ -51,8 +116,36 @@ def connect(url: str, application: str = "jobsupervisor") -> psycopg.Connection[
 
 
 async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[Any]:
-    """Open a connection in autocommit for the supervisor. Raises DatabaseUnreachable."""
+    """Open a connection in autocommit for the supervisor, with our settings on the server's side too.
+
+    Raises DatabaseUnreachable. Where a pooler is in the way, its sessions serve others as well: nothing is set in them, and
+    no statement is prepared. The pooler gives itself away by the process id, which it makes up: nobody need declare it.
+    """
     try:
-        return await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
     except psycopg.OperationalError as error:
         raise unreachable(error) from None
+    # A statement is prepared by being sent often enough; before this first one is answered none may be.
+    connection.prepare_threshold = None
+    try:
+        parameters = {"pid": connection.info.backend_pid, **_SERVER_SIDE}
+        direct = (await connection.execute(query("session"), parameters)).rowcount
+    except psycopg.Error as error:
+        await connection.close()
+        raise unreachable(error) from None
+    except BaseException:
+        await connection.close()
+        raise
+    connection.prepare_threshold = 2 if direct else None
+    return connection
+
+
+def is_pooled(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a pooler stands between us and the server, as `connect_async` found."""
+    return connection.prepare_threshold is None
+
+
+async def backend_pid(connection: psycopg.AsyncConnection[Any]) -> int:
+    """Return the process id of the server's end, which behind a pooler is not what the connection says."""
+    row = await (await connection.execute(query("backend"))).fetchone()
+    return int(row[0]) if row else 0

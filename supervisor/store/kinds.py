@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import orjson
+import psycopg
 
 from supervisor.store.connection import connect
+from supervisor.store.refused import refusal
 from supervisor.store.statements import query
 
 
@@ -16,7 +18,10 @@ def plugin_kinds(plugins: Mapping[str, str]) -> str:
 
 
 def register_plugins(url: str, plugins: Mapping[str, str]) -> None:
-    """Make the names of plug-in kinds known to enqueue_render."""
+    """Make the names of plug-in kinds known to enqueue_render. Raises Refused, to a role that does not own the schema."""
     if plugins:
         with connect(url) as connection:
-            connection.execute(query("register_kinds"), {"kinds": plugin_kinds(plugins)})
+            try:
+                connection.execute(query("register_kinds"), {"kinds": plugin_kinds(plugins)})
+            except psycopg.Error as error:
+                raise refusal(error, connection) from error

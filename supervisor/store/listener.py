@@ -3,6 +3,10 @@
 The session's advisory lock is the sign of life that others go by: the server frees it the moment this process is gone.
 When only the connection breaks, the process lives on and takes its name again; its own half-dead session may still hold
 the lock, and is ended, since it is ours.
+
+All this needs one session on one server. Through a pooler that shares its sessions by transaction, notifications get lost
+and the lock stays with whoever is next: that is refused. One that gives each client a session of its own will do, and
+cannot be told apart for sure; what can be shown is that two of our connections got the same session.
 """
 
 from __future__ import annotations
@@ -15,14 +19,17 @@ from typing import Any
 import psycopg
 import structlog
 
-from supervisor.errors import DatabaseUnreachable
+from supervisor.errors import ConfigurationError, DatabaseUnreachable
 from supervisor.settings import Settings
-from supervisor.store.connection import connect_async, unreachable
+from supervisor.store.connection import backend_pid, connect_async, is_pooled, meaning, unreachable
 from supervisor.store.statements import query
 
 log = structlog.get_logger()
 
+_APPLICATION = "jobsupervisor listen"
 _MOST_NAMES = 1000
+_SECOND_SESSION_SECONDS = 5.0
+"""How long a second connection through a pooler may take; one that gives out whole sessions may have none left."""
 
 
 class Listener:
@@ -33,33 +40,61 @@ class Listener:
         self._on_wake = on_wake
         self._on_cancel = on_cancel
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._backend = 0
+        self._backends: list[int] = []
 
     async def connect(self, name: str | None = None) -> str:
-        """Open the session, take a name, subscribe; return the name. Raises DatabaseUnreachable.
+        """Open the session, take a name, subscribe; return the name. Raises DatabaseUnreachable, StatementFailed.
 
         `name` is the one that this process went by before, to be taken again.
         """
         await self.close()
-        connection = await connect_async(self._settings.listen_url, "jobsupervisor listen")
+        connection = await connect_async(self._settings.listen_url, _APPLICATION)
         try:
+            backend = connection.info.backend_pid
+            if is_pooled(connection):
+                backend = await self._session_of_its_own(connection)
+            self._backends.append(backend)
             taken = await self._take_name(connection, name)
             await connection.execute(query("listen"))
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
+            problem = meaning(error, connection)
             await connection.close()
-            raise unreachable(error) from error
+            raise problem from error
         except BaseException:
             await connection.close()
             raise
         self._connection = connection
-        self._backend = connection.info.backend_pid
+        self._backends = [backend]
         return taken
+
+    async def _session_of_its_own(self, connection: psycopg.AsyncConnection[Any]) -> int:
+        """Return the server's process id behind a pooler. Raises ConfigurationError where sessions are shared."""
+        backend = await backend_pid(connection)
+        other = 0
+        with contextlib.suppress(TimeoutError, DatabaseUnreachable):
+            async with asyncio.timeout(_SECOND_SESSION_SECONDS):
+                second = await connect_async(self._settings.listen_url, _APPLICATION)
+                try:
+                    other = await backend_pid(second)
+                finally:
+                    await second.close()
+        if other == backend:
+            name = "LISTEN_DATABASE_URL" if self._settings.listen_database_url else "DATABASE_URL"
+            raise ConfigurationError(
+                f"{name}: LISTEN needs a session of its own, and this goes through a pooler that shares sessions by "
+                "transaction; set LISTEN_DATABASE_URL to the server itself, or RENDER_ENABLE_EVENTS=false to poll only"
+            )
+        log.warning("database.listens_through_pooler", advice="works only while the pooler keeps a session per client")
+        return backend
 
     async def _take_name(self, connection: psycopg.AsyncConnection[Any], before: str | None) -> str:
         if before is not None:
             if await self._try_lock(connection, before):
                 return before
-            await connection.execute(query("lock_holder"), {"name": before, "pid": self._backend})
+            # Those of our sessions that may still hold it, half dead: the last one that stood, and any that broke between
+            # taking the name and standing.
+            for half_dead in self._backends:
+                await connection.execute(query("lock_holder"), {"name": before, "pid": half_dead})
             if await self._try_lock(connection, before):
                 return before
         base = self._settings.supervisor_name

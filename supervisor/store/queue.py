@@ -306,6 +306,9 @@ def _ack_row(ack: Ack) -> dict[str, Any]:
         "peak_memory_bytes": ending.peak_memory_bytes,
         "cpu_seconds": ending.cpu_seconds,
         "exit_signal": ending.exit_signal,
+        "stderr_tail": ending.stderr_tail,
+        "timeout_seconds": ending.timeout_seconds,
+        "memory_limit_bytes": ending.memory_limit_bytes,
     }
     if ending.artifact is not None:
         row |= {

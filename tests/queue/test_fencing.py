@@ -217,7 +217,7 @@ def test_a_claim_passes_by_what_a_client_holds(database: str) -> None:
 
 
 def test_a_cancellation_waits_for_an_ack_under_way(database: str) -> None:
-    """A client that cancels while the job's end is being written gets the answer of afterwards: false, it completed."""
+    """A client that cancels while the job's end is being written gets the answer of afterwards: false, it failed."""
     with Queue(database) as queue:
         job_id = queue.enqueue()
         a = queue.supervisor()
@@ -225,12 +225,13 @@ def test_a_cancellation_waits_for_an_ack_under_way(database: str) -> None:
         blocker = queue.connect(autocommit=False)
         # Holds the exchange after its locks and before its commit: it inserts the same key.
         blocker.execute(
-            "insert into jobsupervisor.attempt values (%s, 1, 'x', now(), now(), 'ok', null, null, null, null)",
+            "insert into jobsupervisor.dead_letter (id, kind, priority, run_at, attempt, charged, offences, progress, failure,"
+            " created_at, spec, config) values (%s, 'noop', 0, now(), 1, 1, 0, 0, 'invalid', now(), '{}', '{}')",
             [job_id],
         )
 
         async def race() -> tuple[str, bool]:
-            exchange = asyncio.create_task(a.store.exchange([ack_of(claim, artifact=ARTIFACT)], {}, [], 0))
+            exchange = asyncio.create_task(a.store.exchange([ack_of(claim, "invalid")], {}, [], 0))
             async with await psycopg.AsyncConnection.connect(database, autocommit=True) as client:
                 await until_blocked(queue, 1)
                 cancel = asyncio.create_task(client.execute("select cancel_render(%s)", [job_id]))
@@ -240,8 +241,8 @@ def test_a_cancellation_waits_for_an_ack_under_way(database: str) -> None:
                 assert row is not None
                 return (await exchange).verdicts[0].verdict, row[0]
 
-        assert queue.run(race()) == ("completed", False)
-        assert queue.job(job_id)["output_url"] == ARTIFACT.url
+        assert queue.run(race()) == ("failed", False)
+        assert queue.job(job_id)["failure"] == "invalid"
 
 
 async def until_blocked(queue: Queue, sessions: int) -> None:

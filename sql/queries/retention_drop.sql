@@ -1,0 +1,2 @@
+-- Drops a partition.
+drop table jobsupervisor.__partition__

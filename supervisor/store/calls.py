@@ -1,0 +1,100 @@
+"""The calls of a client, each one named query: its parameters, and what its rows mean. Sends nothing itself.
+
+The public functions and views are in whatever schema the operator chose. They are called by their full names, so that
+the search path of a connection that belongs to somebody else stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from psycopg import sql
+
+from supervisor.errors import SchemaError
+from supervisor.store.job_status import JobStatus, job_status
+from supervisor.store.refused import Refused
+from supervisor.store.requests import RenderRequest, columns, parameters
+from supervisor.store.statements import query
+
+T = TypeVar("T")
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One statement, and what to make of its rows."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    answer: Callable[[Rows], T]
+
+    def text(self, schema: str) -> str:
+        """Return the statement, with the schema of the public functions and views filled in."""
+        return _in_schema(self.name, schema)
+
+
+@functools.cache
+def _in_schema(name: str, schema: str) -> str:
+    # Doubled, since a lone % begins a parameter.
+    return query(name).replace("__public__", sql.Identifier(schema).as_string().replace("%", "%%"))
+
+
+def rows(name: str, values: Mapping[str, Any]) -> Call[Rows]:
+    """Return a call of any named query."""
+    return Call(name, values, lambda found: found)
+
+
+def _schema(found: Rows) -> str:
+    if not found:
+        raise SchemaError("the schema must be installed: there is no enqueue_render; run `jobsupervisor migrate`")
+    return str(found[0]["nspname"])
+
+
+FIND_SCHEMA = Call("public_schema", {}, _schema)
+"""Asks for the schema of the public functions. Raises SchemaError where there is none."""
+
+
+def job_uuid(job_id: UUID | str) -> UUID:
+    """Return a job's id. Raises Refused."""
+    try:
+        return job_id if isinstance(job_id, UUID) else UUID(job_id)
+    except (ValueError, AttributeError, TypeError):
+        raise Refused(f"job_id must be a UUID, got {job_id!r}", hint="Pass what enqueue returned.") from None
+
+
+def _uuid(value: object) -> UUID:
+    # The caller's connection may load UUIDs as text.
+    return UUID(str(value))
+
+
+def enqueue(request: RenderRequest) -> Call[UUID]:
+    """Enqueue one job; answers its id."""
+    return Call("enqueue", parameters(request), lambda found: _uuid(found[0]["enqueue_render"]))
+
+
+def enqueue_many(requests: Sequence[RenderRequest]) -> Call[list[UUID]]:
+    """Enqueue many jobs; answers their ids in the order of the requests."""
+
+    def in_order(found: Rows) -> list[UUID]:
+        return [_uuid(row["id"]) for row in sorted(found, key=lambda row: int(row["position"]))]
+
+    return Call("enqueue_many", columns(requests), in_order)
+
+
+def status(job_id: UUID | str) -> Call[JobStatus | None]:
+    """Look at one job; answers None where there is none."""
+    return Call("job", {"id": job_uuid(job_id)}, lambda found: job_status(found[0]) if found else None)
+
+
+def cancel(job_id: UUID | str) -> Call[bool]:
+    """Cancel one job; answers False when it is finished or unknown."""
+    return Call("cancel", {"id": job_uuid(job_id)}, lambda found: bool(found[0]["cancel_render"]))
+
+
+def redrive(job_id: UUID | str) -> Call[UUID]:
+    """Put one dead letter back into the queue; answers its id."""
+    return Call("redrive", {"id": job_uuid(job_id)}, lambda found: _uuid(found[0]["redrive_render"]))

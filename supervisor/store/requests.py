@@ -1,0 +1,96 @@
+"""What a client asks for, and how enqueue_render is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from supervisor.store.refused import Refused
+
+
+class RenderOptions(TypedDict, total=False):
+    """The parameters of enqueue_render that may be left out, by name."""
+
+    idempotency_key: str | None
+    priority: int
+    run_at: datetime | None
+    max_attempts: int | None
+    timeout: timedelta | float | None
+    memory_mb: int | None
+    user_id: str | None
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """One job to be enqueued.
+
+    `spec` and `config` are what JSON can hold. `run_at` has a time zone. `timeout` is a timedelta or a number of
+    seconds. What is left out is the operator's default.
+    """
+
+    kind: str
+    spec: Mapping[str, Any]
+    config: Mapping[str, Any] | None = None
+    idempotency_key: str | None = None
+    priority: int = 0
+    run_at: datetime | None = None
+    max_attempts: int | None = None
+    timeout: timedelta | float | None = None
+    memory_mb: int | None = None
+    user_id: str | None = None
+    correlation_id: str | None = None
+
+
+_NAMES = tuple(field.name for field in fields(RenderRequest))
+
+
+def parameters(request: RenderRequest) -> dict[str, Any]:
+    """Return the parameters of one request, by name. Raises Refused for what cannot be sent."""
+    values = {name: getattr(request, name) for name in _NAMES}
+    values["spec"] = _json("spec", request.spec)
+    values["config"] = _json("config", {} if request.config is None else request.config)
+    values["run_at"] = _moment(request.run_at)
+    values["timeout"] = _seconds(request.timeout)
+    return values
+
+
+def columns(requests: Sequence[RenderRequest]) -> dict[str, list[Any]]:
+    """Return the parameters of many requests: a list for each name. Raises Refused, saying which request is wrong."""
+    rows = []
+    for number, request in enumerate(requests):
+        try:
+            rows.append(parameters(request))
+        except Refused as refused:
+            raise Refused(f"requests[{number}].{refused.message}", hint=refused.hint) from refused.__cause__
+    return {name: [row[name] for row in rows] for name in _NAMES}
+
+
+def _json(name: str, value: object) -> str:
+    """Return a value as JSON. Infinity and NaN are refused: JSON has no word for them, and null is another value."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused(
+            f"{name} must be what JSON can hold: {error}",
+            hint="Pass dicts with text keys, lists, text, finite numbers, booleans and None.",
+        ) from error
+
+
+def _moment(run_at: datetime | None) -> datetime | None:
+    """Return `run_at` as it is, if it says which moment it is: without a zone the server would take its own."""
+    if run_at is not None and run_at.tzinfo is None:
+        raise Refused(
+            f"run_at must have a time zone, got {run_at.isoformat()}",
+            hint="datetime.now(UTC) + timedelta(minutes=5) has one.",
+        )
+    return run_at
+
+
+def _seconds(timeout: timedelta | float | None) -> float | None:
+    if timeout is None:
+        return None
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
