@@ -61,7 +61,10 @@ def main() -> None:
         sys.path[:] = [*sys.path, *(entry for entry in start["path"] if entry not in sys.path)]
         limits.configure(limits.SpecLimits(**start["spec_limits"]))
         kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"])
-        wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed})
+        try:
+            wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed})
+        except ConnectionError:
+            return  # the supervisor was told to stop while we imported
         # Objects that the collector never visits again are pages that children never have to copy.
         gc.collect()
         gc.freeze()

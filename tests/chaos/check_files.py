@@ -67,7 +67,9 @@ def _look_at(
         return [*wrong, f"its file cannot be read: {error}"]
     digest = hashlib.sha256(content).hexdigest()
     if (digest, len(content)) != (row["output_sha256"], row["output_bytes"]):
-        wrong.append(f"its file has {len(content)} bytes of {digest}, not {row['output_bytes']} of {row['output_sha256']}")
+        wrong.append(
+            f"its file has {len(content)} bytes of {digest}, not {row['output_bytes']} of {row['output_sha256']}"
+        )
     if order is not None and order.content is not None and content != order.content:
         wrong.append(f"its file must hold {order.content!r}, and holds {content[:80]!r}")
     if order is not None and order.same is not None and same.setdefault(order.same, digest) != digest:

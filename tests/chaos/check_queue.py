@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,7 @@ _REDRIVEN = "select id, departed_at from jobsupervisor.departed_letter where how
 _KEYS = "select key, job_id from jobsupervisor.idempotency"
 
 _ANYBODY = {Outcome.LOST, Outcome.INTERNAL, Outcome.CANCELLED}
-"""What may happen to any attempt while a monkey is about; and a SIGKILL, and a stop until its time is over."""
-_SIGKILL = 9
+"""What may happen to any attempt while a monkey is about; the rest must be the job's own way to end, or be counted."""
 
 
 @dataclass(slots=True)
@@ -35,6 +35,10 @@ class Found:
     duplicated: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     honest_failed: int = 0
+    killed: int = 0
+    """Attempts that ended by SIGKILL."""
+    overslept: int = 0
+    """Attempts that ran out of time, of jobs that do not on their own account."""
 
     @property
     def by_status(self) -> collections.Counter[str]:
@@ -109,15 +113,12 @@ def _wrong(found: Found, row: dict[str, Any], order: Order) -> Iterator[str]:
     if status == "failed" and order.ends is Outcome.OK:
         found.honest_failed += 1
     for attempt in attempts:
-        if not _explained(attempt, order):
+        if (attempt.outcome, attempt.exit_signal) == (Outcome.CRASH, signal.SIGKILL):
+            found.killed += 1
+        elif attempt.outcome is Outcome.TIMEOUT and order.kind not in {"sleep", "once"}:
+            found.overslept += 1
+        elif attempt.outcome not in {order.ends, *_ANYBODY} and (order.kind, attempt.outcome) != (
+            "once",
+            Outcome.TIMEOUT,
+        ):
             yield f"attempt {attempt.number} ended as {attempt.outcome} (signal {attempt.exit_signal})"
-
-
-def _explained(attempt: rules.Attempt, order: Order) -> bool:
-    """Whether the job itself or the monkey can have ended an attempt like this."""
-    return (
-        attempt.outcome in {order.ends, *_ANYBODY}
-        or (attempt.outcome is Outcome.CRASH and attempt.exit_signal == _SIGKILL)
-        # A child that was stopped for a while, or one whose first try is to hang.
-        or attempt.outcome is Outcome.TIMEOUT
-    )

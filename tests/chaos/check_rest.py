@@ -44,14 +44,18 @@ class Before:
 
 
 def _shared() -> frozenset[str]:
-    """Return the names of POSIX shared memory; directories in there are other people's servers."""
-    return frozenset(path.name for path in _SHARED.glob("*") if not path.is_dir()) if _SHARED.is_dir() else frozenset()
+    """Return the names of POSIX shared memory, without that of PostgreSQL servers: ours is told to use none of it."""
+    return frozenset(
+        path.name for path in _SHARED.glob("*") if not path.is_dir() and not path.name.startswith("PostgreSQL.")
+    )
 
 
 def _segments() -> frozenset[str]:
     """Return System V shared memory that nobody is attached to, by key, number and creator."""
     lines = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-    return frozenset(f"{key} {number} of {creator}" for key, number, _, _, creator, _, attached, *_ in lines if attached == "0")
+    return frozenset(
+        f"{key} {number} of {creator}" for key, number, _, _, creator, _, attached, *_ in lines if attached == "0"
+    )
 
 
 def descriptors(fleet: Fleet) -> list[int]:

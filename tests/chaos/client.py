@@ -176,6 +176,8 @@ class Client(threading.Thread):
 def _enqueue(order: Order) -> tuple[str, dict[str, Any]]:
     """Return the call of the public function, and its parameters."""
     extra = "".join(f", {name} => %({name})s" for name in order.parameters)
-    statement = f"select enqueue_render(kind => %(kind)s, spec => %(spec)s::jsonb, config => %(config)s::jsonb{extra}) as id"
+    statement = (
+        f"select enqueue_render(kind => %(kind)s, spec => %(spec)s::jsonb, config => %(config)s::jsonb{extra}) as id"
+    )
     parameters = {"kind": order.kind, "spec": json.dumps(order.spec), "config": json.dumps(order.config)}
     return statement, {**parameters, **order.parameters}

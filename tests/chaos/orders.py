@@ -16,7 +16,6 @@ Json = dict[str, Any]
 _HOSTILE: dict[str, tuple[Json, Json, Outcome]] = {
     "heap": ({"mb": 200}, {"memory_mb": 32}, Outcome.MEMORY),
     "sleep": ({}, {"timeout": "0.5 s"}, Outcome.TIMEOUT),
-    "stop_itself": ({}, {"timeout": "0.5 s"}, Outcome.TIMEOUT),
     "signal_itself": ({"number": 11}, {}, Outcome.CRASH),
     "flood_output": ({}, {}, Outcome.LIMIT),
     "raw_frame": ({"hex": "ffffffff"}, {}, Outcome.PROTOCOL),
@@ -26,7 +25,17 @@ _HOSTILE: dict[str, tuple[Json, Json, Outcome]] = {
 }
 """Kind → spec, options, and how each of its attempts ends."""
 
-_WEIGHTS = {"write": 30, "noop": 10, "svg": 14, "png": 8, "gif": 6, "gate": 8, "once": 3, "late_write": 3, "hostile": 14}
+_WEIGHTS = {
+    "write": 30,
+    "noop": 10,
+    "svg": 14,
+    "png": 8,
+    "gif": 6,
+    "gate": 8,
+    "once": 3,
+    "late_write": 3,
+    "hostile": 14,
+}
 _PATIENT = "15 s"
 """The time of an honest job: far above what it needs, below what anybody waits for a child that was stopped."""
 

@@ -124,6 +124,11 @@ def _compare(scene: Scene, directory: Path, report: Report) -> None:
     report.problems += [*ledger.problems, *scene.fleet.problems, *queue.problems, *files.problems]
     report.problems += [f"a supervisor still has its log open: {name}" for name in watcher.close(PATIENCE)]
     report.problems += [f"not an event: {line}" for line in watcher.strange]
+    for what, count in (("child killed", queue.killed), ("child stopped for a while", queue.overslept)):
+        if count > report.actions[what]:
+            report.problems.append(
+                f"{count} attempts ended as after a {what}, which the monkey did {report.actions[what]} times"
+            )
     report.lost, report.duplicated = queue.lost, queue.duplicated
     report.orders, report.statuses, report.honest_failed = len(ledger.orders), queue.by_status, queue.honest_failed
     report.redriven = sum(map(len, queue.redriven.values()))

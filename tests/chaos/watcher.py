@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+
 class Watcher:
     """A thread for each log pipe, and one condition for all that wait."""
 
