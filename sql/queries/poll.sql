@@ -9,6 +9,8 @@
 -- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held
 -- (unless we only poll: then we hold none, and it may live).
 -- Another one gets the grace period, since a live one whose connection dropped comes back and takes its lock again.
+-- One that holds its lock and has not looked for twice the grace period after it should have is stopped or hung: its
+-- session lives, its children do not get on. It gets the grace period too, and is fenced when it wakes.
 -- A claim of a supervisor that is not listed any more is an orphan too: it was forgotten while its claim was under way,
 -- and nobody else would ever look for it.
 -- pg_locks is read, not the lock tried: a trial would make a supervisor that starts just then take another name.
@@ -38,6 +40,7 @@ other as materialized (
             when s.lock_key is not null then
                 s.lock_key not in (select h.key from held_locks h)
                 or (s.name = %(name)s and %(lease)s::double precision is null)
+                or coalesce(s.next_poll_at, now()) < now() - 2 * %(grace)s::double precision * interval '1 second'
             else s.lease_until < now()
         end as silent
     from jobsupervisor.supervisor s

@@ -256,3 +256,42 @@ def test_what_is_not_known_is_given_back(database: str) -> None:
         assert queue.job(cancelled)["status"] == "cancelled"
         assert (a.ack(kept), b.ack(theirs)) == ("completed", "completed")
         assert queue.job(others)["status"] == "completed"
+
+
+def test_a_stopped_supervisor_is_rescued_though_it_holds_its_lock(database: str) -> None:
+    """A session may outlive what it stands for: who has not polled for long is silent, gets the grace, and is fenced."""
+    with Queue(database) as queue:
+        stopped, b = queue.supervisor("stopped"), queue.supervisor("b")
+        queue.hold_name("stopped")
+        queue.hold_name("b")
+        job_id = queue.enqueue()
+        claim = stopped.claim_one()
+        assert stopped.poll([claim]).lost == []
+        assert b.poll().lost == []
+        overdue = "update jobsupervisor.supervisor set next_poll_at = now() - interval '31 s' where name = 'stopped'"
+        queue.client.execute(overdue)
+        polled = b.poll()
+        assert (polled.lost, polled.look_again is not None) == ([], True)
+        queue.client.execute(
+            "update jobsupervisor.supervisor set lost_at = lost_at - interval '16 s' where name = 'stopped'"
+        )
+        polled = b.poll()
+        assert [ack.job_id for ack in polled.lost] == [job_id]
+        b.exchange(*polled.lost)
+        assert stopped.ack(claim) == "lease_lost"
+
+
+def test_a_late_poll_within_the_grace_keeps_its_jobs(database: str) -> None:
+    """After an outage every supervisor is overdue; the one that polls again before the grace has passed keeps its jobs."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        queue.hold_name("a")
+        queue.hold_name("b")
+        queue.enqueue()
+        claim = a.claim_one()
+        queue.client.execute("update jobsupervisor.supervisor set next_poll_at = now() - interval '300 s'")
+        assert b.poll().look_again is not None
+        assert a.poll([claim]).lost == []
+        polled = b.poll()
+        assert (polled.lost, polled.look_again) == ([], None)
+        assert a.ack(claim) == "completed"
