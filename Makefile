@@ -9,7 +9,7 @@ INSTALL_INPUTS := pyproject.toml supervisor/launcher.py
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean system-libraries
+.PHONY: help demo test check bench chaos clean system-libraries
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -30,6 +30,11 @@ check: $(VENV)/.installed-test ## Lint, formatting, types, import rules
 
 bench: $(VENV)/.installed system-libraries ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+SEED ?= 1
+
+chaos: $(VENV)/.installed-test system-libraries ## Have a monkey kill everything for five minutes; SEED=7 for another run
+	$(BIN)/python -m tests.chaos --seconds 300 --seed $(SEED) $(ARGS)
 
 clean: ## Remove what the other targets made, except the virtual environment
 	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -55,6 +55,9 @@ class Child:
         self.born = time.monotonic()
         self.layers: dict[str, str] = {}
         self.cpu_seconds = 0.0
+        self.reserved_for: str | None = None
+        """The job that it has, or is about to get. An attempt goes on when its child is done with it, while the artifact
+        is published: by then the child may have another job, or be gone."""
         self._loop = asyncio.get_running_loop()
         self._watch = watch
         self._on_progress = on_progress
@@ -63,6 +66,7 @@ class Child:
         self._reply: asyncio.Future[dict[str, Any] | None] | None = None
         self._job: Job | None = None
         self._kill: Kill | None = None
+        self._hung_up = False
         self._tail = bytearray()
         self._process_info = memory.find(process.pid)
         self.base_memory = 0
@@ -83,7 +87,7 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether it can take a job, or has one."""
-        return not self.process.exited.done() and self._kill is None
+        return not self.process.exited.done() and self._kill is None and not self._hung_up
 
     async def ready(self) -> None:
         """Wait until it stands in its sandbox. Raises ChildFailed, LayerMissing."""
@@ -95,9 +99,15 @@ class Child:
 
     async def render(self, job: Job, limits: Limits, output: int) -> Observation:
         """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
-        self._job, self._kill = job, None
+        usable = self.alive
+        self._job, self._kill, self.reserved_for = job, None, job.id
         self._reply = self._loop.create_future()
         self._tail.clear()
+        if not usable:
+            # It died while it was idle, after it was chosen for this job: its end has been told, and nobody tells it
+            # again. The job never reached it.
+            self.kill(Outcome.INTERNAL, "the child ended before it had the job")
+            self._settle(None)
         sample = self._watch.add(self._process_info, self.base_memory, limits.memory, self._over_memory)
         deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
         sending = asyncio.ensure_future(self._send(job, limits, output))
@@ -109,7 +119,7 @@ class Child:
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sending
             self._watch.remove(sample)
-            self._job = None
+            self._job = self.reserved_for = None
         status = None
         if reply is None:
             status = await asyncio.shield(self.process.exited)
@@ -147,6 +157,11 @@ class Child:
         if self._kill is None:
             self._kill = Kill(outcome, reason)
         self.process.kill()
+
+    def abort(self, job_id: str, outcome: Outcome, reason: str) -> None:
+        """Kill it if it has this job, or is about to get it; a job that it is done with cannot be stopped here."""
+        if self.reserved_for == job_id:
+            self.kill(outcome, reason)
 
     async def close(self) -> None:
         """Kill it if it lives, wait until it is reaped, close our descriptors."""
@@ -191,6 +206,7 @@ class Child:
         except OSError:
             data = b""
         if not data:
+            self._hung_up = True
             self._loop.remove_reader(self.process.job_socket)
             self._loop.call_later(_CLOSED_GRACE, self._closed)
             return

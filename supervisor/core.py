@@ -129,12 +129,11 @@ class Supervisor:
             try:
                 await self._listener.listen()
             except DatabaseUnreachable as error:
+                self._dispatcher.name_lost()
                 await self._listen_link.recover(error)
             # To have the name and to listen again took statements of its own: this link needs no other probe.
             self._listen_link.works()
-            # LISTEN stands again; whatever was said meanwhile is found by looking.
-            self._dispatcher.wake("")
-            self._dispatcher.poll_now()
+            self._dispatcher.name_held()
 
     async def _reconnect_listener(self) -> None:
         name = await self._listener.connect(self._store.name)

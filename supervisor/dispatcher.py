@@ -86,6 +86,7 @@ class Dispatcher:
         self._event = asyncio.Event()
         self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
+        self._nameless = False
         self._poll_at = 0.0
         self._progress_at = _NEVER
         self._acks_at = _NEVER
@@ -106,6 +107,16 @@ class Dispatcher:
         """Poll at the next turn: after a reconnect, much may have happened."""
         self._poll_at = 0.0
         self._event.set()
+
+    def name_lost(self) -> None:
+        """Claim nothing: to the others we look dead, and what we claimed now they would take from us, as lost again."""
+        self._nameless = True
+
+    def name_held(self) -> None:
+        """Claim again, and look for what was said meanwhile. The poll tells the others first that we live."""
+        self._nameless = False
+        self._lookout.look = True
+        self.poll_now()
 
     def child_is_free(self) -> None:
         """Take note that a child came up or finished."""
@@ -128,7 +139,7 @@ class Dispatcher:
     def cancel(self, job_id: str) -> None:
         """Kill the child that has the job, or give the job up before a child has it."""
         for running in self._attempts(job_id):
-            running.child.kill(Outcome.CANCELLED, "cancelled while it ran")
+            running.child.abort(job_id, Outcome.CANCELLED, "cancelled while it ran")
         for job in [job for job in self._waiting if job.id == job_id]:
             self._waiting.remove(job)
             self._owe(Ack(job.id, job.token, None), job)
@@ -144,7 +155,7 @@ class Dispatcher:
     def kill_all(self, reason: str) -> None:
         """Kill every child that has a job; the jobs go back uncharged."""
         for running in self._running.values():
-            running.child.kill(Outcome.INTERNAL, reason)
+            running.child.abort(running.job.id, Outcome.INTERNAL, reason)
 
     async def finished(self) -> None:
         """Wait until no attempt is under way, its children having been killed."""
@@ -161,7 +172,8 @@ class Dispatcher:
         """Work for ever. `link` is the work connection's circuit.
 
         While it is open nothing is claimed, since this loop is what claims. So what waits in memory is bounded: each job
-        that was claimed before ends in one ack, and those are at most as many as there are children and prefetched jobs.
+        that was claimed before ends in one ack, and those are at most as many as there are children and prefetched jobs;
+        besides, what one poll found to rescue, at most a thousand.
         """
         while True:
             self._note_idle()
@@ -282,7 +294,7 @@ class Dispatcher:
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
-        if self._draining:
+        if self._draining or self._nameless:
             return 0
         prefetch = 0
         if self._job_seconds:
@@ -297,6 +309,7 @@ class Dispatcher:
             if child is None:
                 return
             self._waiting.popleft()
+            child.reserved_for = job.id
             task = asyncio.create_task(self._run(job, child))
             self._running[job.id, job.token.attempt] = _Running(job, child, task)
 

@@ -121,7 +121,11 @@ class Pool:
             return None
         reusable = self.kinds[kind].reusable
         # A used child for those that may have it, so that the fresh ones are there for those that must.
-        candidates = sorted(self._idle, key=lambda child: child.jobs_done, reverse=reusable)
+        candidates = sorted(
+            (child for child in self._idle if child.alive), key=lambda child: child.jobs_done, reverse=reusable
+        )
+        if not candidates:
+            return None  # all are dying; their successors say when they are there
         child = candidates[0]
         if not reusable and child.jobs_done:
             self._retire(child)

@@ -170,7 +170,7 @@ moved as (
         from jsonb_to_recordset(%(progress)s::jsonb) as p(id uuid, attempt integer, progress real)
         join jobsupervisor.job l on l.id = p.id and l.owner = %(owner)s and l.attempt = p.attempt
         -- One statement changes a row once: progress beside the job's own ack could be what counts.
-        where not exists (select from ack a where a.id = p.id)
+        where not exists (select from ack a where a.id = p.id and a.attempt = p.attempt)
         for update of l skip locked
     ) p
     where j.id = p.id
@@ -327,11 +327,12 @@ claimed as (
         j.id, j.attempt, j.kind, j.spec::text as spec, j.config::text as config, f.position,
         extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id
 ),
--- Arming is seen by clients when this statement is committed; see the function wake.
+-- Arming is seen by clients when this statement is committed; see the function wake. And who claims, lives: what others
+-- noted of a silence before must not be held against what is claimed after it.
 armed as (
     update jobsupervisor.supervisor s
-    set armed = %(arm)s::boolean
-    where s.id = %(owner)s and s.armed <> %(arm)s::boolean
+    set armed = coalesce(%(arm)s::boolean, s.armed), lost_at = null
+    where s.id = %(owner)s and (s.armed <> %(arm)s::boolean or s.lost_at is not null)
 )
 select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, c.memory_mb, c.user_id, c.correlation_id,
     null::double precision as seconds, c.position

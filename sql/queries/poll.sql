@@ -6,7 +6,7 @@
 -- claim that this supervisor has).
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
--- its process dies), or when its lease has passed. One of our own name is gone at once: we hold the lock that it held
+-- its process dies), or when its lease has passed, and it does not come back within the grace period. One of our own name is gone at once: we hold the lock that it held
 -- (unless we only poll: then we hold none, and it may live).
 -- Another one gets the grace period, since a live one whose connection dropped comes back and takes its lock again.
 -- One that holds its lock and has not looked for twice the grace period after it should have is stopped or hung: its
@@ -58,7 +58,6 @@ gone as materialized (
     join jobsupervisor.supervisor s on s.id = o.id
     where o.silent and (
         (o.name = %(name)s and s.lock_key is not null and %(lease)s::double precision is null)
-        or s.lock_key is null
         or o.lost_at < now() - %(grace)s::double precision * interval '1 second')
 ),
 orphan as materialized (

@@ -125,8 +125,6 @@ async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[A
         connection = await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
     except psycopg.OperationalError as error:
         raise unreachable(error) from None
-    # A statement is prepared by being sent often enough; before this first one is answered none may be.
-    connection.prepare_threshold = None
     try:
         parameters = {"pid": connection.info.backend_pid, **_SERVER_SIDE}
         direct = (await connection.execute(query("session"), parameters)).rowcount
@@ -136,7 +134,8 @@ async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[A
     except BaseException:
         await connection.close()
         raise
-    connection.prepare_threshold = 2 if direct else None
+    if not direct:
+        connection.prepare_threshold = None
     return connection
 
 

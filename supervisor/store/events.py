@@ -105,20 +105,22 @@ class Events:
         while not watch.heard:
             if deadline.is_over:
                 raise RenderTimeout(watch.job_id)
+            if self._connection is None:
+                self._reconnect(watch, deadline)
+                continue  # told to look
             try:
-                connection = self._connection or self._reconnect(watch, deadline)
-                for notice in connection.notifies(timeout=deadline.left(), stop_after=1):
+                for notice in self._connection.notifies(timeout=deadline.left(), stop_after=1):
                     self._tell(ended_job(notice.payload))
             except psycopg.Error:
                 self._disconnect()
 
-    def _reconnect(self, watch: Watch, deadline: Deadline) -> psycopg.Connection[Any]:
+    def _reconnect(self, watch: Watch, deadline: Deadline) -> None:
         """Listen again, as soon as the database can be reached; then everybody must look."""
         for pause in pauses():
             if self._closed:
                 raise closed()
             try:
-                connection = self._subscribe()
+                self._subscribe()
                 break
             except DatabaseUnreachable as error:
                 if deadline.is_over:
@@ -128,7 +130,6 @@ class Events:
             every = list(self._watches)
         for job_id in every:
             self._tell(job_id)
-        return connection
 
     def _tell(self, job_id: UUID | None) -> None:
         with self._changed:
@@ -137,7 +138,7 @@ class Events:
                     watch.heard = True
                 self._changed.notify_all()
 
-    def _subscribe(self) -> psycopg.Connection[Any]:
+    def _subscribe(self) -> None:
         """Put LISTEN in force, on the connection that there is or on a new one. Raises DatabaseUnreachable."""
         if self._connection is not None:
             try:
@@ -145,7 +146,7 @@ class Events:
             except psycopg.Error:
                 self._disconnect()  # broken while nobody used it
             else:
-                return self._connection
+                return
         connection = open_connection(self._url, EVENTS)
         try:
             connection.execute(query("listen_events"))
@@ -153,7 +154,6 @@ class Events:
             connection.close()
             raise unreachable(error) from error
         self._connection = connection
-        return connection
 
     def _unsubscribe(self) -> None:
         if self._connection is not None:

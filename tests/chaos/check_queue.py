@@ -100,10 +100,7 @@ def _wrong(found: Found, row: dict[str, Any], order: Order) -> Iterator[str]:
         yield f"it has no final status: {status}"
         return
     yield from rules.broken(status, attempts, redriven, rules.Limits(row["max_attempts"], OFFENCE_LIMIT))
-    if row["attempts"] != rules.charged(rules.lives(attempts, redriven)[-1]):
-        yield f"it is charged {row['attempts']} attempts of {[attempt.outcome.value for attempt in attempts]}"
-    if row["attempts"] > row["max_attempts"]:
-        yield f"it is charged {row['attempts']} attempts of {row['max_attempts']} allowed"
+    yield from _wrong_charge(row, rules.lives(attempts, redriven)[-1])
     if order.told_cancelled and status != "cancelled":
         yield f"cancel_render answered true, and it is {status}"
     if status == "cancelled" and not order.maybe_cancelled:
@@ -113,12 +110,29 @@ def _wrong(found: Found, row: dict[str, Any], order: Order) -> Iterator[str]:
     if status == "failed" and order.ends is Outcome.OK:
         found.honest_failed += 1
     for attempt in attempts:
-        if (attempt.outcome, attempt.exit_signal) == (Outcome.CRASH, signal.SIGKILL):
-            found.killed += 1
-        elif attempt.outcome is Outcome.TIMEOUT and order.kind not in {"sleep", "once"}:
-            found.overslept += 1
-        elif attempt.outcome not in {order.ends, *_ANYBODY} and (order.kind, attempt.outcome) != (
-            "once",
-            Outcome.TIMEOUT,
-        ):
+        if not _explained(found, attempt, order):
             yield f"attempt {attempt.number} ended as {attempt.outcome} (signal {attempt.exit_signal})"
+
+
+def _wrong_charge(row: dict[str, Any], life: list[rules.Attempt]) -> Iterator[str]:
+    """Yield what is wrong with the number of attempts that a job is charged."""
+    least = most = rules.charged(life)
+    if row["status"] == "cancelled" and life and life[-1].outcome is Outcome.CANCELLED:
+        most += 1  # it ended by itself before the kill came: listed as cancelled, and charged as it ended
+    if not least <= row["attempts"] <= most:
+        yield f"it is charged {row['attempts']} attempts of {[attempt.outcome.value for attempt in life]}"
+    if row["attempts"] > row["max_attempts"]:
+        yield f"it is charged {row['attempts']} attempts of {row['max_attempts']} allowed"
+
+
+def _explained(found: Found, attempt: rules.Attempt, order: Order) -> bool:
+    """Whether the job itself or the monkey ended an attempt like this; what only the monkey can do is counted."""
+    if (attempt.outcome, attempt.exit_signal) == (Outcome.CRASH, signal.SIGKILL):
+        found.killed += 1
+        return True
+    if attempt.outcome is Outcome.TIMEOUT and order.kind == "once":
+        return True
+    if attempt.outcome is Outcome.TIMEOUT and order.ends is not Outcome.TIMEOUT:
+        found.overslept += 1
+        return True
+    return attempt.outcome in {order.ends, *_ANYBODY}

@@ -14,6 +14,7 @@ from random import Random
 
 import psutil
 
+from supervisor.settings import Settings, load
 from tests.chaos.watcher import Watcher
 from tests.service.support import CHECKOUT, COMMAND, PLUGINS
 
@@ -95,9 +96,14 @@ class Fleet:
         self.temporary.mkdir()
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
         environment |= {"DATABASE_URL": url, "TMPDIR": str(self.temporary)}
-        environment |= {"RENDER_ARTIFACTS_URL": f"file://{directory / 'artifacts'}"}
+        self._artifacts = f"file://{directory / 'artifacts'}"
+        environment |= {"RENDER_ARTIFACTS_URL": self._artifacts}
         environment |= {name: str(value) for name, value in SETTINGS.items()}
         self.members = [Member(f"chaos-{number}", environment, watcher) for number in (1, 2, 3)]
+
+    def settings(self, url: str) -> Settings:
+        """Return the settings that retention needs, for a database at a URL."""
+        return load({"DATABASE_URL": url, "RENDER_ARTIFACTS_URL": self._artifacts})
 
     def one(self, random: Random) -> Member:
         """Return one of them."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import structlog
+
 from supervisor.embedded import EmbeddedServer
+from supervisor.retention import keep_house
 from supervisor.store.kinds import register_plugins
 from supervisor.store.migrate import migrate
 from tests.chaos import check_files, check_queue, check_rest
@@ -89,7 +92,7 @@ def _disturb(scene: Scene, random: Random, directory: Path, seconds: float | Non
     (directory / "gates").mkdir()
     url = scene.proxy.url(scene.server.url())
     clients = [
-        Client(number, url, random.getrandbits(64), directory / "gates", scene.watcher, scene.ledger)
+        Client(number, url, random.getrandbits(64), directory / "gates", scene.admin, scene.watcher, scene.ledger)
         for number in range(1, _CLIENTS + 1)
     ]
     monkey = Monkey(random.getrandbits(64), scene.server, scene.admin, scene.proxy, scene.fleet, scene.watcher)
@@ -121,7 +124,7 @@ def _compare(scene: Scene, directory: Path, report: Report) -> None:
     watcher, ledger = scene.watcher, scene.ledger
     queue = check_queue.look(scene.admin, ledger)
     files = check_files.look(directory / "artifacts", queue, ledger)
-    report.problems += [*ledger.problems, *scene.fleet.problems, *queue.problems, *files.problems]
+    report.problems += [*ledger.problems, *scene.fleet.problems, *queue.problems]
     report.problems += [f"a supervisor still has its log open: {name}" for name in watcher.close(PATIENCE)]
     report.problems += [f"not an event: {line}" for line in watcher.strange]
     for what, count in (("child killed", queue.killed), ("child stopped for a while", queue.overslept)):
@@ -138,3 +141,11 @@ def _compare(scene: Scene, directory: Path, report: Report) -> None:
     report.fenced = watcher.count("job.lease_lost")
     report.cut_off, report.sent_again = watcher.count("client.cut_off"), watcher.count("client.sent_again")
     report.published, report.orphans = files.published, len(files.orphans)
+    with structlog.testing.capture_logs():
+        kept = keep_house(scene.fleet.settings(scene.server.url()), orphan_seconds=0)
+    report.collected = kept.orphans if kept else 0
+    files = check_files.look(directory / "artifacts", queue, ledger)
+    report.problems += [
+        *files.problems,
+        *(f"retention left a file that no job refers to: {path}" for path in files.orphans),
+    ]

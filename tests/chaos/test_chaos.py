@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.run import run
 
-ACTIONS = 60
+ACTIONS = 40
 
 
 @pytest.mark.timeout(300)

@@ -24,8 +24,7 @@ class Watcher:
         """Jobs that a child was given."""
         self.serving: set[str] = set()
         """Names under which a log was followed whose supervisor said that it takes jobs."""
-        self.strange: list[str] = []
-        """Lines that are no event: a traceback, a word of a fork server."""
+        self._strange: list[tuple[str, str]] = []
 
     def follow(self, name: str, pipe: int) -> None:
         """Read a log pipe, which is ours from here on, until all who may write to it are gone."""
@@ -54,6 +53,15 @@ class Watcher:
         with self._changed:
             return self._changed.wait_for(condition, seconds)
 
+    @property
+    def strange(self) -> list[str]:
+        """Lines that are no event: tracebacks, and whatever a supervisor that had started wrote beside its log.
+
+        One that cannot start, its database or its fork server being gone, says so in a line for people.
+        """
+        failed = {name for name, line in self._strange if line.startswith("Traceback")}
+        return [f"{name}: {line}" for name, line in self._strange if name in self.serving | failed]
+
     def close(self, seconds: float) -> list[str]:
         """Wait until every pipe is at its end; return the names of those that somebody still holds open."""
         for thread in self._threads:
@@ -72,7 +80,7 @@ class Watcher:
             found = orjson.loads(line)
             event = str(found["event"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            self.strange.append(f"{name}: {line.decode(errors='replace').rstrip()}")
+            self._strange.append((name, line.decode(errors="replace").rstrip()))
             return
         if event == "job.started":
             self.started.add(found["job_id"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -13,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from supervisor.embedded import EmbeddedServer
+from supervisor.store.events import Events
 from supervisor.store.migrate import migrate
 from supervisor.store.own_connection import EVENTS, WORK
 from tests.plugins.databases import create_database, drop_database
@@ -48,6 +51,16 @@ class InThread(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again where it is asked for
             self._errors.append(error)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has looked at its job and waits to be told."""
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the only way to see where a thread is
+        while frame is not None:
+            if frame.f_code is Events.wait.__code__:
+                return True
+            frame = frame.f_back
+        return False
+
     def result(self) -> T:
         """Return what the work returned."""
         self._thread.join(PATIENCE)
@@ -55,6 +68,15 @@ class InThread(Generic[T]):
         if self._errors:
             raise self._errors[0]
         return self._results[0]
+
+
+def until_waiting(*threads: InThread[T]) -> None:
+    """Return once all of these have looked and wait."""
+    pause = threading.Event()
+    deadline = time.monotonic() + PATIENCE
+    while not all(thread.is_waiting for thread in threads):
+        assert time.monotonic() < deadline, "not all of them wait"
+        pause.wait(0.01)
 
 
 @contextmanager
@@ -83,6 +105,14 @@ def enqueuing_role(url: str) -> Iterator[str]:
             owner.execute(sql.SQL("drop role {}").format(role))
 
 
+def count(url: str) -> int:
+    """Return how many jobs are committed."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select count(*) from render_jobs").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
 class Sessions:
     """The sessions of a queue, as the server sees them."""
 
@@ -93,16 +123,6 @@ class Sessions:
         """Return process id, start of the last statement and its text, of the idle sessions."""
         with psycopg.connect(self._url) as connection:
             return connection.execute(IDLE, [application]).fetchall()
-
-    def until_waiting(self, count: int = 1) -> list[tuple[Any, ...]]:
-        """Return the sessions of statements once a waiter has subscribed and looked: from then on it only listens."""
-        pause = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
-            looked = [row for row in self.idle(WORK) if "render_jobs" in row[2]]
-            if len(looked) == count and any(row[2].startswith("-- Subscribes") for row in self.idle(EVENTS)):
-                return looked
-            pause.wait(0.02)
-        raise AssertionError(f"nobody waits: {self.idle(WORK)} {self.idle(EVENTS)}")
 
     @contextmanager
     def away(self, server: EmbeddedServer) -> Iterator[psycopg.Connection[Any]]:

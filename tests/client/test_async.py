@@ -30,9 +30,11 @@ from tests.queue.support import Queue
 MANY = 50
 
 
-async def until_waiting(url: str) -> None:
-    """Wait until all that is to wait has looked."""
-    await asyncio.to_thread(Sessions(url).until_waiting)
+async def until_waiting(client: AsyncRenderQueue, job_id: UUID) -> None:
+    """Return once all tasks that were made before have looked: who waits stands in line, and this one behind them."""
+    await asyncio.sleep(0)  # each has begun
+    with pytest.raises(RenderTimeout):
+        await client.wait(job_id, timeout=0)
 
 
 def test_calls(database: str) -> None:
@@ -112,7 +114,7 @@ def test_many_waiters_share_one_connection(database: str) -> None:
         async with AsyncRenderQueue(database) as client:
             ids = [await client.enqueue("noop", {}) for _ in range(MANY)]
             waits = [asyncio.create_task(client.wait(job_id, PATIENCE)) for job_id in ids]
-            await until_waiting(database)
+            await until_waiting(client, ids[0])
             assert len(Sessions(database).idle(EVENTS)) == len(Sessions(database).idle(WORK)) == 1
             queue.rows("select cancel_render(id) from render_jobs")
             assert [status.id for status in await asyncio.gather(*waits)] == ids
@@ -128,7 +130,7 @@ def test_many_waiters_survive_a_broken_connection(database: str) -> None:
         async with AsyncRenderQueue(database) as client:
             ids = [await client.enqueue("noop", {}) for _ in range(MANY)]
             waits = [asyncio.create_task(client.wait(job_id, PATIENCE)) for job_id in ids]
-            await until_waiting(database)
+            await until_waiting(client, ids[0])
             with queue.client.transaction():
                 queue.rows("select cancel_render(id) from render_jobs")
                 assert await asyncio.to_thread(Sessions(database).end, EVENTS) == 1
@@ -147,7 +149,7 @@ def test_a_database_that_is_away(database: str, pg_server: EmbeddedServer) -> No
         async with AsyncRenderQueue(database) as client:
             ids = [await client.enqueue("noop", {}) for _ in range(MANY)]
             waits = [asyncio.create_task(client.wait(job_id, PATIENCE)) for job_id in ids]
-            await until_waiting(database)
+            await until_waiting(client, ids[0])
             with Sessions(database).away(pg_server) as there:
                 there.execute("select cancel_render(id) from render_jobs")
                 with pytest.raises(DatabaseUnreachable):
@@ -194,7 +196,7 @@ def test_a_wait_that_is_cancelled(database: str) -> None:
         async with AsyncRenderQueue(database) as client:
             ids = [await client.enqueue("noop", {}) for _ in range(2)]
             first, second = [asyncio.create_task(client.wait(job_id, PATIENCE)) for job_id in ids]
-            await until_waiting(database)
+            await until_waiting(client, ids[0])
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
@@ -209,8 +211,9 @@ def test_closing_a_queue_ends_its_waits(database: str) -> None:
 
     async def main() -> None:
         client = AsyncRenderQueue(database)
-        wait = asyncio.create_task(client.wait(await client.enqueue("noop", {})))
-        await until_waiting(database)
+        job_id = await client.enqueue("noop", {})
+        wait = asyncio.create_task(client.wait(job_id))
+        await until_waiting(client, job_id)
         await client.close()
         with pytest.raises(ExpectedError, match="must be open, it was closed"):
             await wait

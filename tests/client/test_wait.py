@@ -13,7 +13,7 @@ from supervisor import DatabaseUnreachable, RenderCancelled, RenderFailed, Rende
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import ConfigurationError
 from supervisor.store.own_connection import EVENTS, WORK
-from tests.client.support import PATIENCE, InThread, Sessions
+from tests.client.support import PATIENCE, InThread, Sessions, until_waiting
 from tests.queue.support import Queue
 from tests.service.support import Service
 
@@ -36,7 +36,9 @@ def test_nothing_is_polled(database: str) -> None:
     with RenderQueue(database) as client, Queue(database) as queue:
         job_id, other = client.enqueue("noop", {}), client.enqueue("noop", {})
         waiter = InThread(lambda: client.wait(job_id, timeout=1.0))
-        before = Sessions(database).until_waiting()
+        until_waiting(waiter)
+        before = Sessions(database).idle(WORK)
+        assert len(before) == 1
         assert queue.value("select cancel_render(%s)", other) is True
         with pytest.raises(RenderTimeout, match=str(job_id)):
             waiter.result()
@@ -84,7 +86,7 @@ def test_many_threads_share_one_connection(database: str) -> None:
     with RenderQueue(database) as client, Queue(database) as queue:
         ids = [client.enqueue("noop", {}) for _ in range(10)]
         waiters = [InThread(lambda job_id=job_id: client.wait(job_id, PATIENCE)) for job_id in ids]  # type: ignore[misc]
-        Sessions(database).until_waiting()
+        until_waiting(*waiters)
         assert len(Sessions(database).idle(EVENTS)) == 1
         for job_id, waiter in zip(ids, waiters, strict=True):
             assert queue.value("select cancel_render(%s)", job_id) is True
@@ -109,7 +111,7 @@ def test_a_broken_listen_connection(database: str, threads: int) -> None:
     with RenderQueue(database) as client, Queue(database) as queue:
         ids = [client.enqueue("noop", {}) for _ in range(threads)]
         waiters = [InThread(lambda job_id=job_id: client.wait(job_id, PATIENCE)) for job_id in ids]  # type: ignore[misc]
-        Sessions(database).until_waiting()
+        until_waiting(*waiters)
         with queue.client.transaction():
             queue.rows("select cancel_render(id) from render_jobs")
             assert Sessions(database).end(EVENTS) == 1
@@ -122,7 +124,7 @@ def test_a_database_that_is_away(database: str, pg_server: EmbeddedServer, threa
     with RenderQueue(database) as client:
         ids = [client.enqueue("noop", {}) for _ in range(threads)]
         waiters = [InThread(lambda job_id=job_id: client.wait(job_id, PATIENCE)) for job_id in ids]  # type: ignore[misc]
-        Sessions(database).until_waiting()
+        until_waiting(*waiters)
         with Sessions(database).away(pg_server) as there:
             there.execute("select cancel_render(id) from render_jobs")
             with pytest.raises(DatabaseUnreachable), RenderQueue(database) as another:
@@ -135,7 +137,7 @@ def test_a_timeout_while_the_database_is_away(database: str, pg_server: Embedded
     with RenderQueue(database) as client:
         job_id = client.enqueue("noop", {})
         waiter = InThread(lambda: client.wait(job_id, timeout=1.0))
-        Sessions(database).until_waiting()
+        until_waiting(waiter)
         with Sessions(database).away(pg_server), pytest.raises(RenderTimeout):
             waiter.result()
 
@@ -145,8 +147,9 @@ def test_the_one_that_reads_gives_up(database: str) -> None:
     with RenderQueue(database) as client, Queue(database) as queue:
         job_id = client.enqueue("noop", {})
         first = InThread(lambda: client.wait(job_id, timeout=1.0))
-        Sessions(database).until_waiting()
+        until_waiting(first)
         others = [InThread(lambda: client.wait(job_id, PATIENCE)) for _ in range(3)]
+        until_waiting(*others)
         with pytest.raises(RenderTimeout):
             first.result()
         assert queue.value("select cancel_render(%s)", job_id) is True
@@ -158,7 +161,7 @@ def test_notifications_of_strangers(database: str) -> None:
     with RenderQueue(database) as client, Queue(database) as queue:
         job_id = client.enqueue("noop", {})
         waiter = InThread(lambda: client.wait(job_id, PATIENCE))
-        Sessions(database).until_waiting()
+        until_waiting(waiter)
         for payload in ("", "[]", "{}", '"x"', '{"id": 7}', '{"id": "x"}', f'{{"id": "{job_id}", "status": "failed"}}'):
             queue.value("select pg_notify('render_events', %s)", payload)
         assert queue.value("select cancel_render(%s)", job_id) is True
@@ -174,6 +177,6 @@ def test_a_redriven_job_is_waited_for(database: str) -> None:
         assert client.wait(job_id).status == "failed"
         client.redrive(job_id)
         waiter = InThread(lambda: client.result(job_id, PATIENCE))
-        Sessions(database).until_waiting()
+        until_waiting(waiter)
         supervisor.ack(supervisor.claim_one())
         assert waiter.result().status == "completed"

@@ -19,6 +19,8 @@ from supervisor.embedded.account import choose
 from tests.database.support import end, event, files, memory_directory, migrated_server, recovered, wait_until
 from tests.service.support import Queue, Service, artifact
 
+DURABLE = {"synchronous_commit": "on"}
+"""What a client was told is committed is written, and so counted as something that the standby must have."""
 CAUGHT_UP = """
     select count(*) filter (where replay_lsn >= pg_current_wal_lsn()) as caught_up from pg_stat_replication
 """
@@ -77,7 +79,7 @@ def test_the_promoted_standby_is_found_and_the_render_counts(tmp_path: Path) -> 
     supervisor keeps its name and id, and new jobs are rendered.
     """
     with (
-        migrated_server() as primary,
+        migrated_server(DURABLE) as primary,
         standby_of(primary) as standby,
         Service(cluster_url(primary, standby), tmp_path) as service,
     ):
@@ -108,7 +110,11 @@ def test_the_promoted_standby_is_found_and_the_render_counts(tmp_path: Path) -> 
 
 def test_a_server_that_takes_no_writes_is_refused_at_the_start(tmp_path: Path) -> None:
     """A standby alone in DATABASE_URL: exit code 1, one line with the rule and the way out."""
-    with migrated_server() as primary, standby_of(primary) as standby, Service(standby.url(), tmp_path) as service:
+    with (
+        migrated_server(DURABLE) as primary,
+        standby_of(primary) as standby,
+        Service(standby.url(), tmp_path) as service,
+    ):
         assert service.process.wait(60) == 1
         (line,) = [line for line in service.log.read_text().splitlines() if not line.startswith("{")]
         assert "the database must take writes" in line
@@ -142,7 +148,7 @@ def test_a_failover_that_forgets_what_was_committed_last(tmp_path: Path) -> None
     by the supervisor in which it runs, under the very token that it has.
     """
     with (
-        migrated_server() as primary,
+        migrated_server(DURABLE) as primary,
         standby_of(primary) as standby,
         Service(cluster_url(primary, standby), tmp_path, RENDER_CONCURRENCY=2) as service,
     ):

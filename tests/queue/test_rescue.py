@@ -205,7 +205,22 @@ def test_a_lease_does_where_there_is_no_session(database: str) -> None:
         assert 130 < queue.value(left, a.owner) <= 135
         assert b.poll().lost == []
         queue.client.execute(EXPIRE, [a.owner])
+        polled = b.poll()
+        assert (polled.lost, polled.look_again is not None) == ([], True)
+        queue.client.execute(BACKDATE)
         assert lost(b.poll().lost) == [(job_id, True)]
+
+
+def test_who_claims_is_not_silent(database: str) -> None:
+    """A claim clears what others noted before: it must not be rescued for a silence that lies behind it."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b")
+        assert b.poll().look_again is not None
+        queue.client.execute(BACKDATE)
+        queue.enqueue()
+        claim = a.claim_one()
+        assert b.poll().lost == []
+        assert a.ack(claim) == "completed"
 
 
 def test_a_name_is_leased(database: str) -> None:
