@@ -6,8 +6,8 @@ select
     (select count(*) from jobsupervisor.finished_job f
         where f.status = 'completed' and f.finished_at > now() - interval '1 hour') as completed_last_hour,
     (select extract(epoch from now() - min(j.run_at))::double precision from jobsupervisor.job j
-        where j.state = 'queued' and j.run_at <= now()) as oldest_runnable_seconds,
-    (select count(*) from jobsupervisor.job j where j.state = 'queued' and j.run_at > now()) as delayed,
+        where j.state = 'queued') as oldest_runnable_seconds,
+    (select count(*) from jobsupervisor.job j where j.state = 'delayed') as delayed,
     t.median_seconds, t.p95_seconds
 from (
     select
