@@ -114,7 +114,8 @@ class Child:
                 raise InvalidSpec(message, field=field) from None
         out = Output(output, lambda fraction: self._report(job, fraction))
         kind.render(spec, config, out)
-        out.flush()
+        if not out.closed:
+            out.flush()
         return {"outcome": Outcome.OK, "content_type": _printable(str(out.content_type))}
 
     def _report(self, job: dict[str, Any], fraction: float) -> None:

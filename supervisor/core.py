@@ -44,11 +44,16 @@ class Supervisor:
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
         self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, observer)
-        self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel)
+        self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
+
+    @property
+    def failed_kinds(self) -> dict[str, str]:
+        """Kinds that cannot be rendered here, and why."""
+        return self._pool.failed_kinds
 
     def _child_is_free(self) -> None:
         self._dispatcher.child_is_free()

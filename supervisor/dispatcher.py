@@ -87,6 +87,7 @@ class Dispatcher:
         self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
         self._nameless = False
+        self._ask_now = False
         self._poll_at = 0.0
         self._progress_at = _NEVER
         self._acks_at = _NEVER
@@ -135,6 +136,12 @@ class Dispatcher:
             self._event.set()
         if self._observer is not None:
             self._observer.job_moved(job_id, fraction)
+
+    def cancel_notice(self, job_id: str) -> None:
+        """Take a notice that a job is cancelled: ask the database, whoever sent it. Anybody who can connect can notify."""
+        if self._attempts(job_id) or any(job.id == job_id for job in self._waiting):
+            self._ask_now = True
+            self._event.set()
 
     def cancel(self, job_id: str) -> None:
         """Kill the child that has the job, or give the job up before a child has it."""
@@ -207,7 +214,7 @@ class Dispatcher:
         if now >= self._poll_at:
             await self._poll()
         self._lookout.tick(now)
-        if self._sendable() or (self._lookout.look and self._capacity()) or now >= self._progress_at:
+        if self._sendable() or self._ask_now or (self._lookout.look and self._capacity()) or now >= self._progress_at:
             await self._exchange()
 
     def _sendable(self) -> list[Ack]:
@@ -241,6 +248,7 @@ class Dispatcher:
         want = self._capacity()
         acks = self._sendable()
         moved, self._moved = self._moved, {}
+        self._ask_now = False
         question = self._lookout.ask(want)
         self._progress_at = _NEVER
         started = time.monotonic()

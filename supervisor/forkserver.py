@@ -88,6 +88,8 @@ class ChildProcess:
         The pidfd cannot mean another process. The group's number could be another's only after the fork server reaped,
         and then the pidfd says so first.
         """
+        if self.pidfd < 0:
+            return  # closed: its numbers may be another's by now
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -98,6 +100,7 @@ class ChildProcess:
         self.job_socket.close()
         os.close(self.log_pipe)
         os.close(self.pidfd)
+        self.pidfd = -1
 
 
 class ForkServer:

@@ -74,12 +74,14 @@ class _Watcher:
             self.supervisor.stop()
 
 
-def work_off(settings: Settings, job_ids: set[str], view: View, *, only: str | None = None) -> None:
+def work_off(
+    settings: Settings, job_ids: set[str], view: View, *, only: str | None = None, kind: str | None = None
+) -> None:
     """Run a supervisor until these jobs have their final status. Raises Interrupted on Ctrl-C."""
-    asyncio.run(_work_off(settings, job_ids, view, only))
+    asyncio.run(_work_off(settings, job_ids, view, only, kind))
 
 
-async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str | None) -> None:
+async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str | None, kind: str | None) -> None:
     watcher = _Watcher(job_ids, view)
     supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher)
 
@@ -91,7 +93,14 @@ async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
-    await supervisor.run(lambda: None)
+
+    def ready() -> None:
+        if kind in supervisor.failed_kinds:
+            # Nobody here can render it, and whoever waits would wait for ever.
+            watcher.fault = supervisor.failed_kinds[kind]
+            supervisor.stop()
+
+    await supervisor.run(ready)
     if watcher.interrupted:
         raise Interrupted("interrupted; nothing was written")
     if watcher.fault:

@@ -15,11 +15,13 @@ them has ended.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from supervisor.store.queue import Exchanged, Polled
 
 NEVER = float("inf")
+_TIME = re.compile(r"[0-9]{1,12}")
 _RETRY = 0.005
 """Seconds until the next look at jobs that somebody else holds just now, at first. Another supervisor holds them for a
 moment; a client that cancels and does not commit, for as long as it likes."""
@@ -65,7 +67,8 @@ class Lookout:
 
     def wake(self, payload: str, now: float, wall: float) -> None:
         """Take a wake-up: there is work, or (the payload is a time of the wall clock) there will be."""
-        if payload.isdecimal():
+        # Anybody who can connect can notify: what is no plausible time is a hint to look, and nothing more.
+        if _TIME.fullmatch(payload):
             self.due_at = min(self.due_at, now + max(0.0, int(payload) - wall))
         else:
             self.look = True

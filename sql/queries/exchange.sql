@@ -43,7 +43,12 @@ held as materialized (
         j.offences + (a.offence or (a.outcome = 'lost' and j.losses > 0))::integer as offences,
         j.losses + coalesce(a.outcome = 'lost', false)::integer as losses,
         coalesce(j.max_attempts, %(max_attempts)s::integer) as allowed_attempts,
-        case when j.cancel_requested and a.outcome is not null then 'cancelled' else a.outcome end as outcome,
+        case
+            when j.cancel_requested and a.outcome is not null then 'cancelled'
+            -- Nobody asked for it: the job goes on.
+            when a.outcome = 'cancelled' then 'internal'
+            else a.outcome
+        end as outcome,
         a.error, a.progress as reached, a.output_url, a.output_sha256, a.output_bytes, a.content_type,
         now() - a.started_ago * interval '1 second' as started_at,
         now() - a.finished_ago * interval '1 second' as finished_at,
@@ -59,7 +64,6 @@ verdict as materialized (
             when h.cancel_requested then 'cancelled'
             when h.outcome is null then 'given_back'
             when h.outcome = 'ok' then 'completed'
-            when h.outcome = 'cancelled' then 'cancelled'
             when h.outcome = 'invalid' then 'failed'
             when h.charged >= h.allowed_attempts then 'failed'
             when h.offences >= %(offence_limit)s::integer then 'failed'

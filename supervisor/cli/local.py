@@ -76,7 +76,7 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
         # Somebody waits for this one: what fails is told at once, not tried again.
         job_id = client.enqueue(kind, spec, config, max_attempts=1)
         try:
-            row = _follow(client, settings, job_id, output.name)
+            row = _follow(client, settings, job_id, kind, output.name)
         except BaseException:
             client.cancel(job_id)  # nobody waits for it any more
             raise
@@ -88,12 +88,12 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
     print(output)  # noqa: T201
 
 
-def _follow(client: Client, settings: Settings, job_id: str, name: str) -> dict[str, Any] | None:
+def _follow(client: Client, settings: Settings, job_id: str, kind: str, name: str) -> dict[str, Any] | None:
     """Show a job's progress until it has its final status; work it off here where no supervisor is at work."""
     with progress_view({job_id: name}) as view:
         if client.supervisors():
             return client.wait(job_id, on_progress=lambda fraction: view.moved(job_id, fraction))
-        work_off(settings, {job_id}, view, only=job_id)
+        work_off(settings, {job_id}, view, only=job_id, kind=kind)
         return client.job(job_id)
 
 

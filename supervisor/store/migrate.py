@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,13 +27,25 @@ class SchemaState:
     public_schema: str
 
 
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what the database refuses, for want of privileges as a rule, into an error for people."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
+        raise SchemaError(
+            "\n".join(filter(None, said)) + "\nthe role must own the schema jobsupervisor, or may create it"
+        ) from None
+
+
 def migrate(url: str, public_schema: str | None = None) -> SchemaState:
     """Apply what is pending; return the state as it was before.
 
     Raises SchemaError when the database is newer than the program, when an applied file was changed since, when the
     public schema differs from the installed one, or when a public name is taken by an object that is not ours.
     """
-    with connect(url) as connection, connection.transaction():
+    with _readable(), connect(url) as connection, connection.transaction():
         connection.execute(query("migration_lock"))
         state = _state(connection, public_schema)
         for migration in state.pending:
@@ -41,7 +55,7 @@ def migrate(url: str, public_schema: str | None = None) -> SchemaState:
 
 def schema_state(url: str, public_schema: str | None = None) -> SchemaState:
     """Return what is applied and pending, changing nothing. Raises SchemaError as `migrate` does."""
-    with connect(url) as connection:
+    with _readable(), connect(url) as connection:
         return _state(connection, public_schema)
 
 

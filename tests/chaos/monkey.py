@@ -127,15 +127,20 @@ class Monkey:
         member = self._fleet.one(self._random)
         with stopped(member.process):
             pid = member.process.pid
-            running = self._admin.value(_RUNNING_OF, pid=pid)
-            if not running:
+            if not self._running_of(pid):
                 return False
-            goal = self._watcher.count("job.rescued") + running
             self._admin.rows(_SESSIONS_OF, pid=pid)
-            if not self._fleet.until(lambda: self._watcher.count("job.rescued") >= goal, _RESCUE_SECONDS):
-                self.problems.append(f"{running} jobs of {member.log}, stopped and cut off, were not rescued")
+            deadline = time.monotonic() + _RESCUE_SECONDS
+            while running := self._running_of(pid):
+                if time.monotonic() > deadline:
+                    self.problems.append(f"{running} jobs of {member.log}, stopped and cut off, were not rescued")
+                    break
+                self._pace(1)
             self._meanwhile()
         return True
+
+    def _running_of(self, pid: int) -> int:
+        return int(self._admin.value(_RUNNING_OF, pid=pid))
 
     # What is under them.
 
