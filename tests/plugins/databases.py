@@ -11,6 +11,7 @@ A test that stops or kills a server starts one of its own.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -95,9 +96,10 @@ def drop_database(server: EmbeddedServer, name: str) -> list[str]:
 def _wait_for_disconnect(server: EmbeddedServer, name: str) -> list[str]:
     # A server process outlives its connection's close by a moment; it is a process, so its end can be waited for.
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        backends = [
-            psutil.Process(row[0]) for row in connection.execute(LEFT_OVER, [name]) if psutil.pid_exists(row[0])
-        ]
+        backends = []
+        for row in connection.execute(LEFT_OVER, [name]):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+                backends.append(psutil.Process(row[0]))
         psutil.wait_procs(backends, timeout=DISCONNECT_SECONDS)
         return [" | ".join(map(str, row)) for row in connection.execute(LEFT_OVER, [name])]
 
