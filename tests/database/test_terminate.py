@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from tests.database.support import changes, event, migrated_server, recovered, sessions
+from tests.database.support import changes, event, recovered, sessions
 from tests.service.support import artifact, service_and_queue
 
 END = """
@@ -67,35 +64,3 @@ def test_a_lock_on_the_queue_is_waited_out_on_the_same_connection(database: str,
         event(service, "database.recovered", connection="work")
         assert changes(service) == [("troubled", "work"), ("recovered", "work")]
         assert sessions(operator) == before
-
-
-def test_nothing_is_claimed_while_the_name_is_not_held(tmp_path: Path) -> None:
-    """LISTEN cannot be had, and statements can: to others this supervisor looks dead, so it takes no job meanwhile.
-
-    It would be taken from it again, and counted as lost. What runs goes on; the job is claimed when the name is held.
-    """
-    with migrated_server() as server, psycopg.connect(server.url(), autocommit=True) as operator:
-        operator.execute("create role listener login")
-        operator.execute("grant pg_signal_backend to listener")
-        listening = server.url(user="listener")
-        with service_and_queue(server.url(), tmp_path, LISTEN_DATABASE_URL=listening, RENDER_POLLING_INTERVAL=0.05) as (
-            service,
-            queue,
-        ):
-            operator.execute("alter role listener nologin")
-            queue.rows(END, [LISTEN])
-            event(service, "database.lost", connection="listen")
-            job = queue.enqueue("write", {"text": "waited"})
-            # It polls on, and each poll says that there is work.
-            seen = "select seen_at from jobsupervisor.supervisor"
-            for _ in range(10):
-                last = queue.rows(seen)[0]["seen_at"]
-                queue.until_row(seen, functools.partial(_after, last))
-            assert queue.job(job)["status"] == "queued"
-            operator.execute("alter role listener login")
-            assert artifact(queue.final(job)) == b"waited"
-            assert changes(service) == [("lost", "listen"), ("recovered", "listen")]
-
-
-def _after(last: datetime, row: dict[str, Any]) -> bool:
-    return bool(row["seen_at"] > last)

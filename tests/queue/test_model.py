@@ -49,13 +49,15 @@ class Known:
 
     def end(self, outcome: Outcome, *, alone: bool) -> str:
         """Take the end of the attempt; return the verdict."""
+        if outcome is Outcome.CANCELLED and not self.cancelled:
+            outcome = Outcome.INTERNAL  # nobody asked for it
         offence = outcome in OFFENCES or alone or (outcome is Outcome.LOST and self.losses > 0)
         self.charged += outcome not in UNCHARGED
         self.offences += offence
         self.losses += outcome is Outcome.LOST
         self.claim = None
         self.outcomes.append("cancelled" if self.cancelled else outcome)
-        if self.cancelled or outcome is Outcome.CANCELLED:
+        if self.cancelled:
             self.status = "cancelled"
         elif outcome is Outcome.OK:
             self.status = "completed"
