@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import scalar_row
 
 from supervisor.errors import SchemaError
-from supervisor.store.connection import connect
+from supervisor.store.connection import connect, unreachable
 from supervisor.store.statements import Migration, migrations, query
 
 DEFAULT_PUBLIC_SCHEMA = "public"
@@ -29,10 +29,16 @@ class SchemaState:
 
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
-    """Turn what the database refuses, for want of privileges as a rule, into an error for people."""
+    """Turn what the database refuses, for want of privileges as a rule, into an error for people.
+
+    A connection that broke is no refusal. Raises SchemaError, DatabaseUnreachable.
+    """
     try:
         yield
     except psycopg.Error as error:
+        # No code: libpq's own word that the link is gone. 57P: the server ends the session, and says so.
+        if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "57P").startswith("57P"):
+            raise unreachable(error) from error
         said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
         raise SchemaError(
             "\n".join(filter(None, said)) + "\nthe role must own the schema jobsupervisor, or may create it"
