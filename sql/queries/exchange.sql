@@ -38,7 +38,8 @@ with recursive ack as materialized (
 held as materialized (
     select
         j.id, j.owner, j.attempt, j.kind, j.cancel_requested, j.progress,
-        j.charged + a.charge::integer as charged,
+        -- A cancelled attempt is not charged, however it ended in the end.
+        j.charged + (a.charge and not j.cancel_requested)::integer as charged,
         -- A supervisor's death is held against a job that was alone there, or to which it happened before.
         j.offences + (a.offence or (a.outcome = 'lost' and j.losses > 0))::integer as offences,
         j.losses + coalesce(a.outcome = 'lost', false)::integer as losses,
@@ -156,15 +157,20 @@ dead as (
 told as materialized (
     select count(jobsupervisor.tell_final(e.id, e.verdict, e.kind)) as told from ended e
 ),
--- Work that others may take: given back (this supervisor is stopping), or let in by a limit that has a place again.
+-- Work that others may take: given back (this supervisor is stopping), to be tried again at once, or let in by a limit
+-- that has a place again. Others do not stay wary of us as they do of clients, so that is said whoever is armed.
 hinted as materialized (
     select count(pg_notify('jobsupervisor_wake', '')) as hinted
-    where exists (select from verdict v where v.verdict = 'given_back')
+    where exists (select from requeued r where r.run_at <= now())
         or exists (
             select from verdict v
             join jobsupervisor.kind k on k.name = v.kind
             where k.max_running is not null)
         or exists (select from verdict) and exists (select from jobsupervisor.user_limit)
+),
+-- Work to be tried again later: this supervisor may have no child free by then.
+put_off as materialized (
+    select count(jobsupervisor.wake(r.run_at)) as put_off from requeued r where r.run_at > now()
 ),
 moved as (
     update jobsupervisor.job j
@@ -365,24 +371,28 @@ where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
 union all
 -- What follows tells a caller that got less than it wanted what to do next.
 -- `due`: seconds until the next delayed job is due. The second condition never holds: it is there because a part that
--- nobody reads is not run, and `told` and `hinted` must be.
+-- nobody reads is not run, and `told`, `hinted` and `put_off` must be.
 select 'due', null, null, null, null, null, null, null, null, null,
     extract(epoch from least(
         (select min(j.run_at) from jobsupervisor.job j
             where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[])),
         (select min(r.run_at) from requeued r)) - now())::double precision,
-    (select t.told + h.hinted from told t, hinted h)
+    (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p)
 where (select count(*) from claimed) < %(want)s
-    or (select t.told + h.hinted from told t, hinted h) < 0
+    or (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p) < 0
 union all
--- `more`: there is something left to claim, or there was a moment ago; ask again. Where tenants are limited it cannot be
--- told cheaply: then something is left as long as anything was found.
+-- `more`: there is something left to claim, or there was a moment ago; ask again. What is due may be in another
+-- supervisor's hands, which queues it and takes what it can: the rest is for us. Where tenants are limited it cannot be
+-- told cheaply: then something is left as long as a tenant was found that has places, if only with jobs that are locked.
 select 'more', null, null, null, null, null, null, null, null, null, null, 0
 where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
     and (
-        exists (select from due_now)
+        exists (
+            select from jobsupervisor.job j
+            where j.state = 'delayed' and j.run_at <= now() and j.kind = any(%(kinds)s::text[]))
         or case
-            when exists (select from jobsupervisor.user_limit) then exists (select from claimed)
+            when exists (select from jobsupervisor.user_limit)
+                then exists (select from chosen c where c.places is null or c.places > 0)
             else exists (
                 select from kind_open k
                 cross join lateral (
@@ -395,9 +405,10 @@ where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
             )
         end)
 union all
--- `busy`: another supervisor was counting the places of a limit; ask again in a moment.
+-- `busy`: another supervisor was counting the places of a limit, or had just taken a tenant's last ones; ask again in a
+-- moment. The next answer passes over a tenant that is full.
 select 'busy', null, null, null, null, null, null, null, null, null, null, 0
-where exists (select from kind_open k where k.places = -1) or exists (select from chosen c where c.places = -1)
+where exists (select from kind_open k where k.places = -1) or exists (select from chosen c where c.places <= 0)
 union all
 -- `blocked`: at this priority (in `attempt`) every tenant that has a job has all its places; ask below it.
 select 'blocked', null, (select max(l.priority) from lane l), null, null, null, null, null, null, null, null, 0

@@ -66,7 +66,8 @@ def test_a_fresh_install(empty: str) -> None:
     assert (before.applied, before.pending, before.public_schema) == ((), migrations(), "public")
     after = require_current(empty)
     assert (after.applied, after.pending) == (ALL, ())
-    assert ask(empty, "select version, public_schema from jobsupervisor.migration") == [(NEWEST, "public")]
+    recorded = ask(empty, "select version, public_schema from jobsupervisor.migration order by version")
+    assert recorded == [(version, "public") for version in ALL]
     with Client.connect(empty) as client:
         job = client.job(client.enqueue("noop", {}, {}))
     assert job is not None
@@ -79,6 +80,25 @@ def test_twice_changes_nothing(empty: str) -> None:
     before = ask(empty, OURS), ask(empty, "select * from jobsupervisor.migration")
     assert migrate(empty).pending == migrate(empty, "public").pending == ()
     assert (ask(empty, OURS), ask(empty, "select * from jobsupervisor.migration")) == before
+
+
+@pytest.mark.parametrize("version", ALL[:-1])
+def test_an_upgrade_leaves_what_a_fresh_install_leaves(empty: str, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """From each released version on: only what follows is applied, and the objects are the same to the last letter."""
+    shipped = migrations()
+    with monkeypatch.context() as patched:
+        patched.setattr("supervisor.store.migrate.migrations", lambda: shipped[:version])
+        migrate(empty)
+    with Client.connect(empty) as client:
+        job_id = client.enqueue("noop", {}, {})
+    assert migrate(empty).pending == shipped[version:]
+    upgraded = ask(empty, OURS)
+    with Client.connect(empty) as client:
+        assert client.job(job_id) is not None
+    ask(empty, "drop schema jobsupervisor, public cascade")
+    ask(empty, "create schema public")
+    migrate(empty)
+    assert ask(empty, OURS) == upgraded
 
 
 def test_two_at_once(empty: str) -> None:

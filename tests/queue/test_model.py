@@ -52,7 +52,7 @@ class Known:
         if outcome is Outcome.CANCELLED and not self.cancelled:
             outcome = Outcome.INTERNAL  # nobody asked for it
         offence = outcome in OFFENCES or alone or (outcome is Outcome.LOST and self.losses > 0)
-        self.charged += outcome not in UNCHARGED
+        self.charged += outcome not in UNCHARGED and not self.cancelled
         self.offences += offence
         self.losses += outcome is Outcome.LOST
         self.claim = None
