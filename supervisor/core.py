@@ -16,10 +16,11 @@ import setproctitle
 import structlog
 
 from supervisor.artifacts import ArtifactDirectory
-from supervisor.dispatcher import Dispatcher, Observer
+from supervisor.dispatcher import Dispatcher
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.pool import Pool
+from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
 from supervisor.settings import Settings
@@ -43,7 +44,7 @@ class Supervisor:
         self._pool = Pool(settings, self._child_is_free, self._progress)
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
-        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, observer)
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(observer))
         self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)

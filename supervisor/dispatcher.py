@@ -5,32 +5,27 @@ something to say or to ask: an attempt ended, a wake-up came while a child is fr
 a second ago, or the fallback poll is due. While a statement is under way, what ends meanwhile gathers for the next: acks
 and claims form batches under load, and an idle child is never kept waiting for one.
 
-Who owns a job. From its claim on, a job is in exactly one place here: in `_waiting` (claimed, not started), in
-`_running` (a child has it), or in `_acks` (over, or never started, and the database does not know yet). An ack leaves
-only when the database has answered with a verdict. When the connection dies in mid-statement the acks are still there
-and are sent again; a claim whose answer was lost is found by the next poll, since it is in none of the three, and is given back.
-
-Whether there may be work that we have not seen is the lookout's to know (supervisor/lookout.py).
+Where each claim stands, and why none is lost, is kept by the claims (supervisor/claims.py); whether there may be work that
+we have not seen is the lookout's to know (supervisor/lookout.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import time
-from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from renderer.outcome import Outcome
 from supervisor.child import Child
+from supervisor.claims import Claims
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.lookout import Lookout
-from supervisor.model import Ack, Ending, Job, Token
+from supervisor.model import Ack, Job
 from supervisor.pool import Pool
+from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
 from supervisor.store.queue import Exchanged, QueueStore, Verdict
@@ -45,24 +40,6 @@ _MOST_PREFETCH = 64
 _NEVER = float("inf")
 
 
-class Observer(Protocol):
-    """Who wants to know what becomes of jobs, in this process: the `demo` and `render` commands."""
-
-    def job_moved(self, job_id: str, fraction: float) -> None:
-        """Take a job's progress, from 0 to 1."""
-
-    def job_settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
-        """Take note that the database knows an attempt's end; `verdict` as in `Verdict`."""
-
-
-@dataclass(slots=True)
-class _Running:
-    job: Job
-    child: Child
-    task: asyncio.Task[None]
-    progress: float = 0.0
-
-
 class Dispatcher:
     """The loop of one supervisor."""
 
@@ -72,17 +49,14 @@ class Dispatcher:
         store: QueueStore,
         pool: Pool,
         runner: Runner,
-        observer: Observer | None,
+        report: Reporter,
     ) -> None:
         self._settings = settings
         self._store = store
         self._pool = pool
         self._runner = runner
-        self._observer = observer
-        self._waiting: collections.deque[Job] = collections.deque()
-        self._running: dict[tuple[str, int], _Running] = {}  # by job and attempt: see `_new`
-        self._acks: dict[tuple[str, int], tuple[Ack, Job]] = {}  # by job and attempt
-        self._moved: dict[tuple[str, Token], float] = {}
+        self._report = report
+        self._claims = Claims()
         self._event = asyncio.Event()
         self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
@@ -126,52 +100,45 @@ class Dispatcher:
 
     def progress(self, job_id: str, fraction: float) -> None:
         """Take a child's progress; it is written at most once a second, with whatever else is written then."""
-        running = next(reversed(self._attempts(job_id)), None)
-        if running is None or fraction <= running.progress:
+        if not self._claims.move(job_id, fraction):
             return
-        running.progress = fraction
-        self._moved[job_id, running.job.token] = fraction
         if self._progress_at == _NEVER:
             self._progress_at = time.monotonic() + _PROGRESS_INTERVAL
             self._event.set()
-        if self._observer is not None:
-            self._observer.job_moved(job_id, fraction)
+        self._report.moved(job_id, fraction)
 
     def cancel_notice(self, job_id: str) -> None:
         """Take a notice that a job is cancelled: ask the database, whoever sent it. Anybody who can connect can notify."""
-        if self._attempts(job_id) or any(job.id == job_id for job in self._waiting):
+        if self._claims.is_unfinished(job_id):
             self._ask_now = True
             self._event.set()
 
     def cancel(self, job_id: str) -> None:
         """Kill the child that has the job, or give the job up before a child has it."""
-        for running in self._attempts(job_id):
+        for running in self._claims.attempts(job_id):
             running.child.abort(job_id, Outcome.CANCELLED, "cancelled while it ran")
-        for job in [job for job in self._waiting if job.id == job_id]:
-            self._waiting.remove(job)
-            self._owe(Ack(job.id, job.token, None), job)
+        self._claims.give_up(job_id)
+        self._event.set()
 
     def drain(self) -> None:
         """Claim no more, and give back what has not started."""
         self._draining = True
-        while self._waiting:
-            job = self._waiting.popleft()
-            self._owe(Ack(job.id, job.token, None), job)
+        self._claims.give_up()
         self._event.set()
 
     def kill_all(self, reason: str) -> None:
         """Kill every child that has a job; the jobs go back uncharged."""
-        for running in self._running.values():
+        for running in self._claims.running():
             running.child.abort(running.job.id, Outcome.INTERNAL, reason)
 
     async def finished(self) -> None:
         """Wait until no attempt is under way, its children having been killed."""
-        await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
+        await asyncio.gather(*(running.task for running in self._claims.running()), return_exceptions=True)
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many jobs are running, waiting for a child, and owed to the database."""
-        return len(self._running), len(self._waiting), len(self._acks)
+        return self._claims.counts
 
     # The loop.
 
@@ -222,10 +189,10 @@ class Dispatcher:
         if self._acks_at != _NEVER and time.monotonic() < self._acks_at:
             return []
         self._acks_at = _NEVER
-        return [ack for ack, _ in self._acks.values()]
+        return self._claims.owed()
 
     async def _poll(self) -> None:
-        answer = await self._store.poll(list(self._pool.kinds), self._known())
+        answer = await self._store.poll(list(self._pool.kinds), self._claims.known())
         now = time.monotonic()
         self._poll_at = now + min(
             self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
@@ -236,18 +203,13 @@ class Dispatcher:
             await self._store.register(self._pool.kinds)
         for ack in (*answer.lost, *answer.unknown):
             job = answer.jobs[ack.job_id]
-            log.warning("claim.given_back" if ack.ending is None else "job.rescued", **_about(job))
-            self._owe(ack, job)
-
-    def _known(self) -> list[tuple[str, Token]]:
-        """Return every claim that we have, wherever it stands."""
-        jobs = [*self._waiting, *(running.job for running in self._running.values())]
-        return [*((job.id, job.token) for job in jobs), *((ack.job_id, ack.token) for ack, _ in self._acks.values())]
+            self._report.found(job, lost=ack.ending is not None)
+            self._claims.owe(ack, job)
 
     async def _exchange(self) -> None:
         want = self._capacity()
         acks = self._sendable()
-        moved, self._moved = self._moved, {}
+        moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)
         self._progress_at = _NEVER
@@ -263,7 +225,7 @@ class Dispatcher:
                 arm=question.arm,
             )
         except DatabaseUnreachable:
-            self._moved = moved | self._moved
+            self._claims.put_back_moved(moved)
             raise
         self._exchange_seconds += 0.2 * (time.monotonic() - started - self._exchange_seconds)
         self._take(answer, want)
@@ -274,7 +236,8 @@ class Dispatcher:
             self._settle(verdict)
         for job_id in answer.cancelled:
             self.cancel(job_id)
-        self._waiting.extend(self._new(answer.claimed))
+        self._kill_superseded(answer.claimed)
+        self._claims.waiting.extend(self._claims.unknown_of(answer.claimed))
         if self._draining:
             self.drain()
         self._lookout.learn(answer, want, time.monotonic())
@@ -282,23 +245,16 @@ class Dispatcher:
         if self._lookout.look and self._capacity():
             self._event.set()
 
-    def _new(self, claimed: list[Job]) -> list[Job]:
-        """Return the claims to start, of those that were made.
+    def _kill_superseded(self, claimed: list[Job]) -> None:
+        """Kill the children that have an older attempt of a job that we claim.
 
-        A job may be here already. Either it was taken from us while we were stopped or cut off, and has come back under a
-        new token: what the old attempt draws cannot count any more, and its child is killed. Or a failover forgot that it
-        was claimed, and it has come back under the token that it has: then what is here is that attempt.
+        It was taken from us while we were stopped or cut off, and has come back under a new token: what the old attempt
+        draws cannot count any more.
         """
-        known = {(job_id, token.attempt) for job_id, token in self._known()}
         for job in claimed:
-            for running in self._attempts(job.id):
+            for running in self._claims.attempts(job.id):
                 if running.job.token.attempt != job.token.attempt:
                     running.child.kill(Outcome.CANCELLED, "its lease was lost, and the job came back")
-        return [job for job in claimed if (job.id, job.token.attempt) not in known]
-
-    def _attempts(self, job_id: str) -> list[_Running]:
-        """Return the attempts of a job that run here, the newest last: as a rule one."""
-        return [running for (running_id, _), running in self._running.items() if running_id == job_id]
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
@@ -308,30 +264,24 @@ class Dispatcher:
         if self._job_seconds:
             rate = self._settings.concurrency / self._job_seconds
             prefetch = min(_MOST_PREFETCH, int(2 * self._exchange_seconds * rate))
-        return max(0, self._pool.free + prefetch - len(self._waiting))
+        return max(0, self._pool.free + prefetch - len(self._claims.waiting))
 
     def _start_waiting(self) -> None:
-        while self._waiting:
-            job = self._waiting[0]
+        waiting = self._claims.waiting
+        while waiting:
+            job = waiting[0]
             child = self._pool.take(job.kind)
             if child is None:
                 return
-            self._waiting.popleft()
+            waiting.popleft()
             child.reserved_for = job.id
-            task = asyncio.create_task(self._run(job, child))
-            self._running[job.id, job.token.attempt] = _Running(job, child, task)
+            self._claims.start(job, child, asyncio.create_task(self._run(job, child)))
 
     async def _run(self, job: Job, child: Child) -> None:
-        log.debug("job.started", child=child.number, **_about(job))
+        self._report.started(job, child.number)
         ending = await self._runner.attempt(job, child)
-        running = self._running.pop((job.id, job.token.attempt))
-        ending.progress = running.progress
-        self._moved.pop((job.id, job.token), None)
         self._job_seconds += 0.2 * (ending.finished - ending.started - self._job_seconds)
-        self._owe(Ack(job.id, job.token, ending), job)
-
-    def _owe(self, ack: Ack, job: Job) -> None:
-        self._acks[ack.job_id, ack.token.attempt] = (ack, job)
+        self._claims.end(job, ending)
         self._event.set()
 
     def _settle(self, verdict: Verdict) -> None:
@@ -341,44 +291,14 @@ class Dispatcher:
             self._locked_seconds = min(2 * self._locked_seconds, _LOCKED_RETRY[1])
             return
         self._locked_seconds = _LOCKED_RETRY[0]
-        ack, job = self._acks.pop((verdict.job_id, verdict.attempt))
+        ack, job = self._claims.settled(verdict.job_id, verdict.attempt)
         ending = ack.ending
-        if verdict.verdict == "lease_lost":
-            log.warning("job.lease_lost", **_about(job))
-        elif ending is not None:
-            self._log_end(job, ending, verdict.verdict)
         if ending is not None and ending.artifact is not None and verdict.verdict != "completed":
             self._runner.withdraw(job, ending.artifact)
-        if self._observer is not None:
-            self._observer.job_settled(job.id, verdict.verdict, ending)
-
-    @staticmethod
-    def _log_end(job: Job, ending: Ending, verdict: str) -> None:
-        event = {"completed": "job.completed", "cancelled": "job.cancelled", "failed": "job.failed"}.get(
-            verdict, "job.retried"
-        )
-        level = log.info if verdict in {"completed", "cancelled"} else log.warning
-        level(
-            event,
-            outcome=ending.outcome.value,
-            error=ending.error,
-            seconds=round(ending.finished - ending.started, 3),
-            **_about(job),
-        )
+        self._report.settled(job, verdict.verdict, ending)
 
     def _note_idle(self) -> None:
-        if self._running or self._waiting or self._acks:
+        if any(self._claims.counts):
             self.idle.clear()
         else:
             self.idle.set()
-
-
-def _about(job: Job) -> dict[str, object]:
-    """Return what every log line of a job carries."""
-    return {
-        "job_id": job.id,
-        "attempt": job.token.attempt,
-        "kind": job.kind,
-        "user_id": job.user_id,
-        "correlation_id": job.correlation_id,
-    }

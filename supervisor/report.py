@@ -1,0 +1,70 @@
+"""What is told of jobs: to the log, and to whoever watches from this process."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import structlog
+
+from supervisor.model import Ending, Job
+
+log = structlog.get_logger()
+
+_EVENTS = {"completed": "job.completed", "cancelled": "job.cancelled", "failed": "job.failed"}
+
+
+class Observer(Protocol):
+    """Who wants to know what becomes of jobs, in this process: the `demo` and `render` commands."""
+
+    def job_moved(self, job_id: str, fraction: float) -> None:
+        """Take a job's progress, from 0 to 1."""
+
+    def job_settled(self, job_id: str, verdict: str, ending: Ending | None) -> None:
+        """Take note that the database knows an attempt's end; `verdict` as in `Verdict`."""
+
+
+class Reporter:
+    """Tells what happens to jobs."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
+
+    def started(self, job: Job, child: int) -> None:
+        """Tell that a child has a job."""
+        log.debug("job.started", child=child, **_about(job))
+
+    def found(self, job: Job, *, lost: bool) -> None:
+        """Tell of a claim that a poll found: its supervisor is gone, or it is ours and we do not have it."""
+        log.warning("job.rescued" if lost else "claim.given_back", **_about(job))
+
+    def moved(self, job_id: str, fraction: float) -> None:
+        """Tell of a job's progress."""
+        if self._observer is not None:
+            self._observer.job_moved(job_id, fraction)
+
+    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
+        """Tell what the database made of the end of a claim."""
+        if verdict == "lease_lost":
+            log.warning("job.lease_lost", **_about(job))
+        elif ending is not None:
+            level = log.info if verdict in {"completed", "cancelled"} else log.warning
+            level(
+                _EVENTS.get(verdict, "job.retried"),
+                outcome=ending.outcome.value,
+                error=ending.error,
+                seconds=round(ending.finished - ending.started, 3),
+                **_about(job),
+            )
+        if self._observer is not None:
+            self._observer.job_settled(job.id, verdict, ending)
+
+
+def _about(job: Job) -> dict[str, object]:
+    """Return what every log line of a job carries."""
+    return {
+        "job_id": job.id,
+        "attempt": job.token.attempt,
+        "kind": job.kind,
+        "user_id": job.user_id,
+        "correlation_id": job.correlation_id,
+    }
