@@ -29,22 +29,25 @@ from renderer.errors import InvalidSpec, LimitExceeded
 from renderer.outcome import Outcome
 from renderer.output import Output
 from renderer.registry import Kind
+from renderer.sandbox import checklist
+from renderer.sandbox.joblimits import JobLimits
+from renderer.sandbox.steps import Birth
 
 _PROGRESS_INTERVAL = 0.1  # seconds between progress messages: a person watches, nothing counts them
 _MAX_MESSAGE = 2000  # characters of an error message that are worth keeping
 
 
-def main(number: int, birth: sandbox.Birth, kinds: Mapping[str, Kind]) -> NoReturn:
+def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
     """Be a child, from the fork to the end. Never returns, never raises."""
     status = 1
     try:
-        setproctitle.setproctitle(f"jobsupervisor: child {number} [starting]")
-        layers = sandbox.enter(birth)
+        setproctitle.setproctitle(f"jobsupervisor: child {birth.number} [starting]")
+        layers = checklist.enter(birth)
         # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
         faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
         with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
             wire.send(sock, {"type": "ready", "layers": layers})
-            Child(number, sock, kinds).serve()
+            Child(birth.number, sock, kinds).serve()
         status = 0
     except sandbox.LayerMissing as missing:
         _refuse("layer_missing", str(missing))
@@ -103,7 +106,7 @@ class Child:
     def _render(self, job: dict[str, Any], spec: Any, config: Any, output: int) -> dict[str, Any]:
         kind = self._kinds[job["kind"]]
         limits = job["limits"]
-        sandbox.JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
+        JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
         if kind.declared.spec is not None:
             spec = kind.declared.spec.model_validate(spec)
         if kind.declared.config is not None:

@@ -5,14 +5,15 @@ descriptor, an address or a secret of the database, not even in memory that was 
 once, then freezes the heap and forks; it never renders, since several libraries hang in a child forked after a render,
 and it never starts a thread.
 
-It holds one socket. The supervisor sends `start` once (plug-ins, limits, import path), and gets `booted`. Then, each
-time it wants a child, `spawn` with the child's end of the job socket and of the log pipe; the answer is `spawned` with
-a pidfd, made before the child could have been reaped, so that a kill can never hit another process. When a child ends,
-`exited` follows with its status and what it used.
+It holds one socket. The supervisor sends `start` once (plug-ins, limits, import path), and gets `booted` with a pidfd of
+this process. Then, each time it wants a child, `spawn` with the child's end of the job socket and of the log pipe; the
+answer is `spawned` with a pidfd, made before the child could have been reaped, so that a kill can never hit another process,
+or `not_spawned` with the reason. When a child ends, `exited` follows with its status and what it used.
 
-When the supervisor dies the socket closes and the kernel sends SIGKILL (PR_SET_PDEATHSIG); when the fork server dies,
-the same happens to its children. What a child forked and left behind becomes the fork server's own (it is a subreaper,
-prctl(2)) and is killed here.
+It lives in namespaces of its own where it can (renderer.sandbox). When the supervisor dies the socket closes and the kernel
+sends SIGKILL (PR_SET_PDEATHSIG); when the fork server dies, the same happens to its children. What a child forked dies with
+the child's process namespace; where there is none it becomes the fork server's own (a subreaper, prctl(2)) and is killed
+here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,24 @@ import setproctitle
 
 from renderer import child, limits, plugins, sandbox, strays, syscalls, wire
 from renderer.registry import Kind
+from renderer.sandbox import nest
+from renderer.sandbox.nest import Nest
+from renderer.sandbox.steps import Birth
 
 
 @dataclass(frozen=True, slots=True)
 class _Forked:
-    """A child that runs: its number, its process, and the pidfd that becomes readable when it ends."""
+    """A child that runs: its number, its process, and the pidfd that becomes readable when it ends.
+
+    `keeper` is the first process of the child's namespace, if it has one: it only waits, and all of the namespace ends with
+    it. The child itself is the second: the first would not be ended by signals of its own (pid_namespaces(7)), and a job
+    that aborts would end some other way than it does elsewhere.
+    """
 
     number: int
     pid: int
     pidfd: int
+    keeper: int | None
 
 
 def main() -> None:
@@ -61,22 +71,45 @@ def main() -> None:
         sys.path[:] = [*sys.path, *(entry for entry in start["path"] if entry not in sys.path)]
         limits.configure(limits.SpecLimits(**start["spec_limits"]))
         kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"])
-        try:
-            wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed})
-        except ConnectionError:
-            return  # the supervisor was told to stop while we imported
         # Objects that the collector never visits again are pages that children never have to copy.
         gc.collect()
         gc.freeze()
-        ForkServer(sock, sandbox.SandboxMode(start["sandbox"]), kinds).serve()
+        mode = sandbox.SandboxMode(start["sandbox"])
+        inside = nest.enter(mode, sock, (), programs=False)
+        try:
+            _say_booted(sock, kinds, failed)
+        except ConnectionError:
+            return  # the supervisor was told to stop while we imported
+        ForkServer(sock, mode, inside, kinds).serve()
+
+
+def _end_namespace(keeper: int) -> None:
+    """End a process namespace: when its first process is reaped, nothing that was in it is left."""
+    os.kill(keeper, signal.SIGKILL)  # ours, and not reaped yet: the number cannot be another's
+    os.waitpid(keeper, 0)
+
+
+@contextlib.contextmanager
+def _descriptor(number: int) -> Iterator[int]:
+    """Yield a descriptor and close it."""
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def _say_booted(sock: socket.socket, kinds: Mapping[str, Kind], failed: Mapping[str, str]) -> None:
+    with _descriptor(os.pidfd_open(os.getpid())) as pidfd:
+        wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed}, [pidfd])
 
 
 class ForkServer:
     """The loop: one socket, and a pidfd per child."""
 
-    def __init__(self, sock: socket.socket, mode: sandbox.SandboxMode, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, sock: socket.socket, mode: sandbox.SandboxMode, inside: Nest, kinds: Mapping[str, Kind]) -> None:
         self._sock = sock
         self._mode = mode
+        self._nest = inside
         self._kinds = kinds
         self._children: dict[int, _Forked] = {}  # by pidfd
         self._poll = select.poll()
@@ -109,6 +142,10 @@ class ForkServer:
         request, descriptors = received
         try:
             forked = self._fork(request["child"], *descriptors)
+        except OSError as error:
+            # The machine is short of processes, memory or namespaces: that passes, and this process must not.
+            wire.send(self._sock, {"type": "not_spawned", "child": request["child"], "reason": str(error)})
+            return True
         finally:
             wire.close_all(descriptors)
         self._children[forked.pidfd] = forked
@@ -117,11 +154,32 @@ class ForkServer:
         return True
 
     def _fork(self, number: int, job_socket: int, log_pipe: int) -> _Forked:
-        parent = os.getpid()
+        birth = Birth(os.getpid(), number, job_socket, log_pipe, self._mode, self._nest, sandbox.THREADS)
+        if not self._nest.entered:
+            return self._fork_here(birth)
+        keeper = syscalls.clone_waiting(syscalls.CLONE_NEWPID)
+        try:
+            with _descriptor(os.pidfd_open(keeper)) as namespace:
+                syscalls.enter_namespace(namespace, syscalls.CLONE_NEWPID)
+            try:
+                return self._fork_here(birth, keeper)
+            finally:
+                # The next one must not land in this namespace.
+                syscalls.enter_namespace(self._nest.processes, syscalls.CLONE_NEWPID)
+        except OSError:
+            _end_namespace(keeper)
+            raise
+
+    def _fork_here(self, birth: Birth, keeper: int | None = None) -> _Forked:
         pid = os.fork()
         if pid == 0:
-            child.main(number, sandbox.Birth(parent, job_socket, log_pipe, self._mode), self._kinds)
-        return _Forked(number, pid, os.pidfd_open(pid))
+            child.main(birth, self._kinds)
+        try:
+            return _Forked(birth.number, pid, os.pidfd_open(pid), keeper)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)  # it is not reaped yet: the number is its own
+            os.waitpid(pid, 0)
+            raise
 
     def _reap(self, forked: _Forked) -> None:
         status, usage = self._end(forked)
@@ -148,8 +206,11 @@ class ForkServer:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(forked.pid, signal.SIGKILL)
         _, status, usage = os.wait4(forked.pid, 0)
-        # What left its child's group (setsid) came to us when the child ended.
-        strays.kill_all_but({other.pid for other in self._children.values()})
+        if forked.keeper is not None:
+            _end_namespace(forked.keeper)
+        else:
+            # What left its child's group (setsid) came to us when the child ended.
+            strays.kill_all_but({other.pid for other in self._children.values()})
         return status, usage
 
 

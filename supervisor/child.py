@@ -17,8 +17,8 @@ from typing import Any
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory
+from supervisor.child_process import ChildProcess, ExitStatus
 from supervisor.classify import Kill, Observation
-from supervisor.forkserver import ChildProcess, ExitStatus
 from supervisor.memory import MemorySample, MemoryWatch
 from supervisor.model import Job
 

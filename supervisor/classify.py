@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from renderer.outcome import CHILD_MAY_SAY, Outcome
-from supervisor.forkserver import ExitStatus
+from supervisor.child_process import ExitStatus
 
 MAX_ERROR = 4000
 """Characters of an error that are stored."""

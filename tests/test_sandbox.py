@@ -17,7 +17,8 @@ import pytest
 
 from renderer import sandbox
 from renderer.outcome import Outcome
-from renderer.sandbox import CHECKLIST, SandboxMode
+from renderer.sandbox import SandboxMode
+from renderer.sandbox.checklist import CHECKLIST
 from supervisor.pool import Pool
 from tests.pools import LIMITS, render, with_pool
 

@@ -83,7 +83,9 @@ def test_twice_changes_nothing(empty: str) -> None:
 
 
 @pytest.mark.parametrize("version", ALL[:-1])
-def test_an_upgrade_leaves_what_a_fresh_install_leaves(empty: str, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+def test_an_upgrade_leaves_what_a_fresh_install_leaves(
+    empty: str, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
     """From each released version on: only what follows is applied, and the objects are the same to the last letter."""
     shipped = migrations()
     with monkeypatch.context() as patched:
