@@ -32,6 +32,7 @@ from typing import Any
 import setproctitle
 
 from renderer import child, limits, plugins, sandbox, strays, syscalls, wire
+from renderer.needs import NONE, Needs
 from renderer.registry import Kind
 from renderer.sandbox import nest
 from renderer.sandbox.nest import Nest
@@ -70,17 +71,18 @@ def main() -> None:
         start, _ = received
         sys.path[:] = [*sys.path, *(entry for entry in start["path"] if entry not in sys.path)]
         limits.configure(limits.SpecLimits(**start["spec_limits"]))
-        kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"])
+        allowed = {kind: Needs(**needs | {"read": tuple(needs["read"])}) for kind, needs in start["allowed"].items()}
+        kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"], allowed)
         # Objects that the collector never visits again are pages that children never have to copy.
         gc.collect()
         gc.freeze()
         mode = sandbox.SandboxMode(start["sandbox"])
-        inside = nest.enter(mode, sock, (), programs=False)
+        inside = nest.enter(mode, sock, allowed.values())
         try:
             _say_booted(sock, kinds, failed)
         except ConnectionError:
             return  # the supervisor was told to stop while we imported
-        ForkServer(sock, mode, inside, kinds).serve()
+        ForkServer(sock, mode, inside, kinds, allowed).serve()
 
 
 def _end_namespace(keeper: int) -> None:
@@ -106,11 +108,19 @@ def _say_booted(sock: socket.socket, kinds: Mapping[str, Kind], failed: Mapping[
 class ForkServer:
     """The loop: one socket, and a pidfd per child."""
 
-    def __init__(self, sock: socket.socket, mode: sandbox.SandboxMode, inside: Nest, kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        mode: sandbox.SandboxMode,
+        inside: Nest,
+        kinds: Mapping[str, Kind],
+        allowed: Mapping[str, Needs],
+    ) -> None:
         self._sock = sock
         self._mode = mode
         self._nest = inside
         self._kinds = kinds
+        self._allowed = allowed
         self._children: dict[int, _Forked] = {}  # by pidfd
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -141,7 +151,7 @@ class ForkServer:
             return False
         request, descriptors = received
         try:
-            forked = self._fork(request["child"], *descriptors)
+            forked = self._fork(request["child"], request["needs_of"], *descriptors)
         except OSError as error:
             # The machine is short of processes, memory or namespaces: that passes, and this process must not.
             wire.send(self._sock, {"type": "not_spawned", "child": request["child"], "reason": str(error)})
@@ -150,11 +160,18 @@ class ForkServer:
             wire.close_all(descriptors)
         self._children[forked.pidfd] = forked
         self._poll.register(forked.pidfd, select.POLLIN)
-        wire.send(self._sock, {"type": "spawned", "child": forked.number, "pid": forked.pid}, [forked.pidfd])
+        with contextlib.ExitStack() as told:
+            descriptors = [forked.pidfd]
+            if forked.keeper is not None and request["needs_of"] is not None:
+                # What the child starts and lets go becomes the keeper's: that is where the supervisor looks for it.
+                descriptors.append(told.enter_context(_descriptor(os.pidfd_open(forked.keeper))))
+            message = {"type": "spawned", "child": forked.number, "descriptors": len(descriptors)}
+            wire.send(self._sock, message, descriptors)
         return True
 
-    def _fork(self, number: int, job_socket: int, log_pipe: int) -> _Forked:
-        birth = Birth(os.getpid(), number, job_socket, log_pipe, self._mode, self._nest, sandbox.THREADS)
+    def _fork(self, number: int, needs_of: str | None, job_socket: int, log_pipe: int) -> _Forked:
+        needs = NONE if needs_of is None else self._allowed[needs_of]
+        birth = Birth(os.getpid(), number, job_socket, log_pipe, self._mode, self._nest, needs)
         if not self._nest.entered:
             return self._fork_here(birth)
         keeper = syscalls.clone_waiting(syscalls.CLONE_NEWPID)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from renderer.needs import NONE, Needs
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -28,13 +30,15 @@ class Declaration:
 
     `spec` and `config` are pydantic models: the child validates with them and hands the renderer the model's instance
     in place of the dict. `writes_output` is False for a kind that produces no artifact. `reusable` says that a child
-    may go on to another job after one of this kind; it is for renderers that run no code of strangers.
+    may go on to another job after one of this kind; it is for renderers that run no code of strangers. `needs` is what it
+    needs beyond what every child has: without the operator's leave the kind is not available.
     """
 
     spec: type[BaseModel] | None = None
     config: type[BaseModel] | None = None
     writes_output: bool = True
     reusable: bool = False
+    needs: Needs = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,13 @@ def render_kind(
     config: type[BaseModel] | None = None,
     writes_output: bool = True,
     reusable: bool = False,
+    needs: Needs = NONE,
 ) -> Callable[[RenderT], RenderT]:
     """Declare what a renderer takes and does; see `Declaration`."""
 
     def declare(render: RenderT) -> RenderT:
-        render.__render_declaration__ = Declaration(spec, config, writes_output, reusable)  # type: ignore[attr-defined]
+        declared = Declaration(spec, config, writes_output, reusable, needs)
+        render.__render_declaration__ = declared  # type: ignore[attr-defined]
         return render
 
     return declare

@@ -55,6 +55,8 @@ class Child:
         self.born = time.monotonic()
         self.layers: dict[str, str] = {}
         self.cpu_seconds = 0.0
+        self.needs_of: str | None = None
+        """The kind that it was made for, with what the operator allowed it; None for all the others."""
         self.reserved_for: str | None = None
         """The job that it has, or is about to get. An attempt goes on when its child is done with it, while the artifact
         is published: by then the child may have another job, or be gone."""
@@ -108,7 +110,7 @@ class Child:
             # again. The job never reached it.
             self.kill(Outcome.INTERNAL, "the child ended before it had the job")
             self._settle(None)
-        sample = self._watch.add(self._process_info, self.base_memory, limits.memory, self._over_memory)
+        sample = self._memory_sample(limits.memory)
         deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
         sending = asyncio.ensure_future(self._send(job, limits, output))
         try:
@@ -125,6 +127,15 @@ class Child:
             status = await asyncio.shield(self.process.exited)
         self.jobs_done += 1
         return self._observe(reply, status, sample)
+
+    def _memory_sample(self, limit: int) -> MemorySample:
+        """Watch the memory of an attempt: the child's own, or with it that of all that it may start."""
+        ancestors = [] if self.needs_of is None else [self._process_info, memory.find(self.process.keeper)]
+        sample = MemorySample(
+            self._process_info, self.base_memory, limit, self._over_memory, [found for found in ancestors if found]
+        )
+        self._watch.add(sample)
+        return sample
 
     def _observe(self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample) -> Observation:
         cpu, peak = self._used(reply, status, sample)

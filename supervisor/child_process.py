@@ -37,6 +37,8 @@ class ChildProcess:
     job_socket: socket.socket
     log_pipe: int
     exited: asyncio.Future[ExitStatus]
+    keeper: int = 0
+    """The process that becomes the parent of what the child starts and lets go; 0 where that is not watched."""
 
     def kill(self) -> None:
         """Send SIGKILL to the process and its group.

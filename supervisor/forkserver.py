@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class ForkServer:
         self._reader = wire.FrameReader(wire.MAX_BOOT_FRAME)
         self._descriptors: collections.deque[int] = collections.deque()
         self._booted: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-        self._spawning: dict[int, asyncio.Future[int]] = {}
+        self._spawning: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._running: dict[int, asyncio.Future[ExitStatus]] = {}
         self._pidfd = -1
         self.died: asyncio.Future[None] = self._loop.create_future()
@@ -120,6 +120,7 @@ class ForkServer:
             "path": [*path, str(Path.cwd())] if settings.plugins else path,
             "plugins": settings.plugins,
             "import_seconds": settings.plugin_import_seconds,
+            "allowed": {kind: asdict(needs) for kind, needs in settings.allowed_needs.items()},
             "sandbox": settings.sandbox,
             "spec_limits": {
                 name: getattr(self.spec_limits, name) for name in ("scene_objects", "scene_seconds", "frame_pixels")
@@ -135,8 +136,11 @@ class ForkServer:
             frame_pixels=self._settings.max_video_pixels,
         )
 
-    async def spawn(self, number: int) -> ChildProcess:
-        """Have a child forked. Raises ForkServerFailed when it could not be, or the fork server is gone."""
+    async def spawn(self, number: int, needs_of: str | None = None) -> ChildProcess:
+        """Have a child forked, with what the operator allowed to the kind `needs_of`.
+
+        Raises ForkServerFailed when it could not be, or the fork server is gone.
+        """
         if self._sock is None or self.died.done():
             raise ForkServerFailed("the fork server has ended")
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
@@ -150,17 +154,18 @@ class ForkServer:
             job_ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
             exited = self._running[number] = self._loop.create_future()
             ours.callback(self._running.pop, number, None)
-            pidfd = await self._ask_for_child(number, [job_theirs.fileno(), log_writer])
+            request = {"child": number, "needs_of": needs_of}
+            pidfd, keeper = await self._ask_for_child(request, [job_theirs.fileno(), log_writer])
             ours.pop_all()
         self._loop.add_reader(pidfd, self._child_ended, number, pidfd)
-        return ChildProcess(number, number_here(pidfd), pidfd, job_ours, log_reader, exited)
+        return ChildProcess(number, number_here(pidfd), pidfd, job_ours, log_reader, exited, keeper)
 
-    async def _ask_for_child(self, number: int, descriptors: list[int]) -> int:
-        """Return the pidfd of a new child. Raises ForkServerFailed; one that does not answer is killed."""
+    async def _ask_for_child(self, request: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
+        """Return the pidfd of a new child, and the number of its keeper. Raises ForkServerFailed; one that does not answer is killed."""
         assert self._sock is not None  # noqa: S101 - `spawn` has looked
-        answer = self._spawning[number] = self._loop.create_future()
+        answer = self._spawning[request["child"]] = self._loop.create_future()
         try:
-            socket.send_fds(self._sock, [wire.encode({"child": number})], descriptors)
+            socket.send_fds(self._sock, [wire.encode(request)], descriptors)
             return await asyncio.wait_for(answer, _ANSWER_SECONDS)
         except TimeoutError:
             self._kill(f"it must fork within {_ANSWER_SECONDS:g} s; it does not answer")
@@ -168,7 +173,7 @@ class ForkServer:
         except OSError as error:
             raise ForkServerFailed(f"the fork server does not answer: {error}") from error
         finally:
-            self._spawning.pop(number, None)
+            self._spawning.pop(request["child"], None)
 
     def _child_ended(self, number: int, pidfd: int) -> None:
         """See that a child has ended; how is the fork server's to say, and soon."""
@@ -211,12 +216,15 @@ class ForkServer:
                 self._pidfd = self._descriptors.popleft()
                 self._booted.set_result(message)
             case "spawned":
-                pidfd = self._descriptors.popleft()
+                pidfd, *others = [self._descriptors.popleft() for _ in range(message["descriptors"])]
+                keeper = number_here(others[0]) if others else 0
                 waiting = self._spawning.get(message["child"])
-                if waiting is None or waiting.done():
-                    os.close(pidfd)  # whoever asked was cancelled; the closed socket ends the child
+                if waiting is not None and not waiting.done():
+                    waiting.set_result((pidfd, keeper))
                 else:
-                    waiting.set_result(pidfd)
+                    others.append(pidfd)  # whoever asked was cancelled; the closed socket ends the child
+                for descriptor in others:
+                    os.close(descriptor)
             case "not_spawned":
                 waiting = self._spawning.get(message["child"])
                 if waiting is not None and not waiting.done():

@@ -8,7 +8,8 @@ idle, with an allowance for the pages of libraries and fonts that a first render
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -22,12 +23,16 @@ ALLOWANCE = 96 * 1024 * 1024
 
 @dataclass(slots=True, eq=False)
 class MemorySample:
-    """The watch over one attempt. All in bytes."""
+    """The watch over one attempt. All in bytes.
+
+    `ancestors` is for kinds that may start processes: what descends from these is summed with the child.
+    """
 
     process: psutil.Process | None
     base: int
     limit: int
     on_excess: Callable[[MemorySample], None]
+    ancestors: Sequence[psutil.Process] = ()
     peak: int = 0
     last: int = 0
 
@@ -58,6 +63,15 @@ def resident(process: psutil.Process | None) -> int:
         return 0
 
 
+def _resident_descendants(ancestors: Sequence[psutil.Process]) -> int:
+    """Return the resident bytes of all that descends from some processes. Looks at every process of the machine."""
+    found = set[psutil.Process]()
+    for process in ancestors:
+        with contextlib.suppress(psutil.Error):
+            found.update(process.children(recursive=True))
+    return sum(resident(process) for process in found)
+
+
 class MemoryWatch:
     """All the attempts that run."""
 
@@ -66,15 +80,11 @@ class MemoryWatch:
         self._watched: set[MemorySample] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(
-        self, process: psutil.Process | None, base: int, limit: int, on_excess: Callable[[MemorySample], None]
-    ) -> MemorySample:
-        """Watch a process until `remove`."""
-        sample = MemorySample(process, base, limit, on_excess)
+    def add(self, sample: MemorySample) -> None:
+        """Watch an attempt until `remove`."""
         self._watched.add(sample)
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._look)
-        return sample
 
     def remove(self, sample: MemorySample) -> None:
         """Stop watching; the last one takes the timer with it."""
@@ -86,7 +96,7 @@ class MemoryWatch:
     def _look(self) -> None:
         self._timer = self._loop.call_later(INTERVAL, self._look)
         for sample in list(self._watched):
-            sample.last = resident(sample.process)
+            sample.last = resident(sample.process) + _resident_descendants(sample.ancestors)
             sample.peak = max(sample.peak, sample.last)
             if sample.last > sample.base + sample.limit + ALLOWANCE:
                 sample.on_excess(sample)

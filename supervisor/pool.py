@@ -3,6 +3,9 @@
 A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
 only ever gets a child that ran nothing before: what one tenant's code leaves in a process, another's never meets. A
 child of a reusable kind goes on after `ok` and `invalid`, until it has done its share of jobs, is old, or has grown.
+
+A kind that was allowed more than the others (renderer.needs) only ever gets a child that was made for it: when it has a job,
+an idle child gives way to such a one, which costs a fork before the job.
 """
 
 from __future__ import annotations
@@ -119,13 +122,16 @@ class Pool:
         """Return an idle child for a job of that kind, or None when none can be had now."""
         if not self.free:
             return None
-        reusable = self.kinds[kind].reusable
+        reusable, needs_of = self.kinds[kind].reusable, self._needs_of(kind)
         # A used child for those that may have it, so that the fresh ones are there for those that must.
         candidates = sorted(
-            (child for child in self._idle if child.alive), key=lambda child: child.jobs_done, reverse=reusable
+            (child for child in self._idle if child.alive and child.needs_of == needs_of),
+            key=lambda child: child.jobs_done,
+            reverse=reusable,
         )
         if not candidates:
-            return None  # all are dying; their successors say when they are there
+            self._make_for(needs_of)
+            return None  # it, or a successor of those that are dying, says when it is there
         child = candidates[0]
         if not reusable and child.jobs_done:
             self._retire(child)
@@ -133,6 +139,16 @@ class Pool:
         self._idle.remove(child)
         self._busy.add(child)
         return child
+
+    def _needs_of(self, kind: str) -> str | None:
+        return kind if kind in self._settings.allowed_needs else None
+
+    def _make_for(self, needs_of: str | None) -> None:
+        """Have an idle child give way to one that was made for a kind, unless one is on its way."""
+        idle = next((child for child in self._idle if child.alive and child.needs_of != needs_of), None)
+        if idle is not None and f"spawn {needs_of}" not in {task.get_name() for task in self._tasks}:
+            self._run(self._add(needs_of), name=f"spawn {needs_of}")
+            self._retire(idle)
 
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
         """Take a child back after its job: to go on, or to be ended and replaced."""
@@ -177,15 +193,15 @@ class Pool:
         """Have as many children on their way as are missing."""
         if self._closing or self._forkserver is None or self._forkserver.died.done():
             return
-        coming = sum(task.get_name() == "spawn" for task in self._tasks)
+        coming = sum(task.get_name().startswith("spawn") for task in self._tasks)
         wanted = self._settings.concurrency + _SPARES - len(self._idle) - len(self._busy) - coming
         for _ in range(wanted):
-            self._run(self._add(), name="spawn")
+            self._run(self._add(), name="spawn None")
 
-    async def _add(self) -> None:
+    async def _add(self, needs_of: str | None = None) -> None:
         while not self._closing:
             try:
-                child = await self._spawn()
+                child = await self._spawn(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
                 if self._forkserver is None or self._forkserver.died.done():
                     return  # its restart fills the pool
@@ -208,18 +224,19 @@ class Pool:
             log.warning("child.died_idle", child=child.number)
             self._retire(child)
 
-    async def _spawn(self) -> Child:
+    async def _spawn(self, needs_of: str | None = None) -> Child:
         """Fork a child and wait until it stands in its sandbox."""
         if self._forkserver is None:
             raise ForkServerFailed("the fork server is not started")
         number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
         self._numbers.add(number)
         try:
-            process = await self._forkserver.spawn(number)
+            process = await self._forkserver.spawn(number, needs_of)
         except BaseException:
             self._numbers.discard(number)
             raise
         child = Child(process, self._watch, self._on_progress)
+        child.needs_of = needs_of
         try:
             await child.ready()
         except BaseException:
@@ -245,7 +262,7 @@ class Pool:
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
         self._closing = True
-        for task in [task for task in self._tasks if task.get_name() == "spawn"]:
+        for task in [task for task in self._tasks if task.get_name().startswith("spawn")]:
             task.cancel()
         for child in list(self._idle):
             self._retire(child)

@@ -29,9 +29,6 @@ JOB_SOCKET = 3
 OPEN_FILES = 64
 """Descriptors that a child may have: its own few, and what a renderer opens."""
 
-THREADS = 32
-"""Threads and processes that a child may have, itself among them."""
-
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PATH": "/usr/bin:/bin",

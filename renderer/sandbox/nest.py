@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -22,8 +22,9 @@ from typing import NoReturn
 import setproctitle
 
 from renderer import syscalls
+from renderer.needs import Needs
 from renderer.sandbox import SandboxMode, jail
-from renderer.sandbox.view import visible
+from renderer.sandbox.view import outermost, visible
 
 PROCESSES = "user and process namespaces"
 FILES = "own file system"
@@ -47,6 +48,8 @@ class Nest:
     """A descriptor of the fork server's own process namespace, -1 where it has none."""
     shown: tuple[Path, ...] = ()
     """What the children's file system shows."""
+    granted: tuple[Path, ...] = ()
+    """Of that, what only the kinds may see that it was allowed to."""
 
     @property
     def entered(self) -> bool:
@@ -54,14 +57,15 @@ class Nest:
         return self.layers[PROCESSES] == OK
 
 
-def enter(mode: SandboxMode, control: socket.socket, granted: Sequence[Path], *, programs: bool) -> Nest:
+def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs]) -> Nest:
     """Enter the namespaces and the file system; return in the process that is the fork server from here on.
 
     Never raises for what the machine refuses: that is in `layers`.
     """
     if mode is SandboxMode.OFF:
         return Nest({PROCESSES: OFF, FILES: OFF})
-    shown = [*visible(programs=programs), *(path for path in granted if path.exists())]
+    granted = [Path(path) for needs in allowed for path in needs.read]
+    shown = outermost([*visible(programs=any(needs.subprocesses for needs in allowed)), *filter(Path.exists, granted)])
     try:
         own_users = _unshare(as_root=os.geteuid() == 0)
     except OSError as error:
@@ -72,7 +76,7 @@ def enter(mode: SandboxMode, control: socket.socket, granted: Sequence[Path], *,
         jail.build_and_enter(shown)
     except OSError as error:
         return Nest({PROCESSES: OK, FILES: str(error)}, own_users, processes)
-    return Nest({PROCESSES: OK, FILES: OK}, own_users, processes, tuple(shown))
+    return Nest({PROCESSES: OK, FILES: OK}, own_users, processes, tuple(shown), tuple(granted))
 
 
 def _unshare(*, as_root: bool) -> bool:

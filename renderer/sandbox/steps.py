@@ -6,11 +6,11 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from renderer import syscalls
+from renderer.needs import Needs
 from renderer.sandbox import JOB_SOCKET, OPEN_FILES, SandboxMode, environment, jail, joblimits, nest
 from renderer.sandbox.nest import Nest
 
@@ -28,8 +28,7 @@ class Birth:
     log_pipe: int
     mode: SandboxMode
     nest: Nest
-    threads: int
-    hidden: Sequence[Path] = ()
+    needs: Needs
 
 
 def die_with_parent(birth: Birth) -> None:
@@ -116,7 +115,9 @@ def own_files(birth: Birth) -> None:
     if birth.nest.layers[nest.FILES] != nest.OK:
         raise OSError(birth.nest.layers[nest.FILES])
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    jail.mount_private_parts(birth.nest.shown, birth.hidden)
+    mine = [Path(path) for path in birth.needs.read]
+    hidden = [path for path in birth.nest.granted if path in birth.nest.shown and path not in mine]
+    jail.mount_private_parts(birth.nest.shown, hidden)
 
 
 def own_processes(birth: Birth) -> None:
@@ -155,7 +156,7 @@ def limited_processes(birth: Birth) -> None:
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER)
     nest.write_own_maps(uid, gid)
-    resource.setrlimit(resource.RLIMIT_NPROC, (birth.threads, birth.threads))
+    resource.setrlimit(resource.RLIMIT_NPROC, (birth.needs.threads, birth.needs.threads))
 
 
 def fixed_limits(birth: Birth) -> None:  # noqa: ARG001
