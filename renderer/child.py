@@ -34,6 +34,7 @@ from renderer.sandbox.joblimits import JobLimits
 from renderer.sandbox.steps import Birth
 
 _PROGRESS_INTERVAL = 0.1  # seconds between progress messages: a person watches, nothing counts them
+_ROOM = 64 * 1024  # bytes: a file system with less counts as full
 _MAX_MESSAGE = 2000  # characters of an error message that are worth keeping
 
 
@@ -42,11 +43,11 @@ def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
     status = 1
     try:
         setproctitle.setproctitle(f"jobsupervisor: child {birth.number} [starting]")
-        layers = checklist.enter(birth)
+        layers, proved = checklist.enter(birth)
         # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
         faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
         with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
-            wire.send(sock, {"type": "ready", "layers": layers})
+            wire.send(sock, {"type": "ready", "layers": layers, "proved": proved})
             Child(birth.number, sock, kinds).serve()
         status = 0
     except sandbox.LayerMissing as missing:
@@ -95,7 +96,7 @@ class Child:
         try:
             answer |= self._render(job, _parse(spec, "spec"), _parse(config, "config"), output)
         except BaseException as error:  # noqa: BLE001 - panics of Rust libraries and sys.exit() are BaseException
-            outcome, message = explain(error)
+            outcome, message = explain(error, disk_is_full=_is_full(output))
             answer |= {"outcome": outcome, "error": _printable(message)}
         after = resource.getrusage(resource.RUSAGE_SELF)
         answer["cpu_seconds"] = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
@@ -143,8 +144,11 @@ def _printable(text: str) -> str:
     return text[:_MAX_MESSAGE].encode(errors="replace").decode()
 
 
-def explain(error: BaseException) -> tuple[Outcome, str]:
-    """Say which outcome an exception of a renderer is, with a message for people."""
+def explain(error: BaseException, *, disk_is_full: bool = False) -> tuple[Outcome, str]:
+    """Say which outcome an exception of a renderer is, with a message for people.
+
+    `disk_is_full` says of the artifacts' disk whether it is: where it is not, it was a bounded one of the child's own.
+    """
     if isinstance(error, ValidationError):
         message, field = _first_problem(error, "")
         return Outcome.INVALID, f"{field}: {message}" if field else message
@@ -157,7 +161,7 @@ def explain(error: BaseException) -> tuple[Outcome, str]:
     if isinstance(error, LimitExceeded):
         return Outcome.LIMIT, _text(error)
     if isinstance(error, OSError):
-        return _explain_os_error(error)
+        return _explain_os_error(error, disk_is_full=disk_is_full)
     if isinstance(error, RuntimeError) and "can't start new thread" in _text(error):
         return Outcome.LIMIT, f"too many threads or processes{_where(error)}"
     if isinstance(error, SystemExit):
@@ -173,7 +177,15 @@ def _text(error: BaseException) -> str:
         return "(its message cannot be read)"
 
 
-def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
+def _is_full(output: int) -> bool:
+    """Whether the file system of the artifacts has no room left: bytes or files."""
+    found = os.fstatvfs(output)
+    return found.f_blocks > 0 and (
+        found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
+    )
+
+
+def _explain_os_error(error: OSError, *, disk_is_full: bool) -> tuple[Outcome, str]:
     text = f"{error.strerror or _text(error)}{_where(error)}"
     if error.errno == errno.EFBIG:
         return Outcome.LIMIT, f"a file grew over the limit of the output: {text}"
@@ -181,8 +193,12 @@ def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
         return Outcome.LIMIT, f"too many open files: {text}"
     if error.errno == errno.EAGAIN:
         return Outcome.LIMIT, f"too many processes: {text}"
+    if error.errno in {errno.EPERM, errno.EACCES, errno.EROFS}:
+        return Outcome.VIOLATION, f"the sandbox forbids it: {text}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
+        if disk_is_full:
+            return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
+        return Outcome.LIMIT, f"over the space for temporary files: {text}"
     return Outcome.RENDER_ERROR, f"{type(error).__name__}: {_text(error)}{_where(error)}"
 
 

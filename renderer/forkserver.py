@@ -34,9 +34,9 @@ import setproctitle
 from renderer import child, limits, plugins, sandbox, strays, syscalls, wire
 from renderer.needs import NONE, Needs
 from renderer.registry import Kind
-from renderer.sandbox import nest
+from renderer.sandbox import nest, seccomp
 from renderer.sandbox.nest import Nest
-from renderer.sandbox.steps import Birth
+from renderer.sandbox.steps import SECOND, Birth
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,10 @@ def main() -> None:
             _say_booted(sock, kinds, failed)
         except ConnectionError:
             return  # the supervisor was told to stop while we imported
-        ForkServer(sock, mode, inside, kinds, allowed).serve()
+        calls = seccomp.Unknown(start["forbidden_calls"])
+        for needs in {NONE, *allowed.values()}:
+            seccomp.prepare(calls, needs, SECOND)
+        ForkServer(sock, mode, calls, inside, kinds, allowed).serve()
 
 
 def _end_namespace(keeper: int) -> None:
@@ -112,12 +115,14 @@ class ForkServer:
         self,
         sock: socket.socket,
         mode: sandbox.SandboxMode,
+        forbidden_calls: seccomp.Unknown,
         inside: Nest,
         kinds: Mapping[str, Kind],
         allowed: Mapping[str, Needs],
     ) -> None:
         self._sock = sock
         self._mode = mode
+        self._forbidden_calls = forbidden_calls
         self._nest = inside
         self._kinds = kinds
         self._allowed = allowed
@@ -151,7 +156,7 @@ class ForkServer:
             return False
         request, descriptors = received
         try:
-            forked = self._fork(request["child"], request["needs_of"], *descriptors)
+            forked = self._fork(request, *descriptors)
         except OSError as error:
             # The machine is short of processes, memory or namespaces: that passes, and this process must not.
             wire.send(self._sock, {"type": "not_spawned", "child": request["child"], "reason": str(error)})
@@ -169,9 +174,18 @@ class ForkServer:
             wire.send(self._sock, message, descriptors)
         return True
 
-    def _fork(self, number: int, needs_of: str | None, job_socket: int, log_pipe: int) -> _Forked:
-        needs = NONE if needs_of is None else self._allowed[needs_of]
-        birth = Birth(os.getpid(), number, job_socket, log_pipe, self._mode, self._nest, needs)
+    def _fork(self, request: Mapping[str, Any], job_socket: int, log_pipe: int) -> _Forked:
+        birth = Birth(
+            os.getpid(),
+            request["child"],
+            job_socket,
+            log_pipe,
+            self._mode,
+            self._nest,
+            NONE if request["needs_of"] is None else self._allowed[request["needs_of"]],
+            self._forbidden_calls,
+            request["prove"],
+        )
         if not self._nest.entered:
             return self._fork_here(birth)
         keeper = syscalls.clone_waiting(syscalls.CLONE_NEWPID)

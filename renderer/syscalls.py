@@ -11,6 +11,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 # From linux/prctl.h.
 PR_SET_PDEATHSIG = 1
+_PR_GET_DUMPABLE = 3
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -78,6 +79,19 @@ def yield_the_disk() -> None:
     """Have everybody else's reads and writes go first (ioprio_set(2)); libc has no wrapper."""
     if number := _IOPRIO_SET.get(platform.machine()):
         checked(libc.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_LOWEST_BEST_EFFORT), "ioprio_set")
+
+
+def is_dumpable() -> bool:
+    """Whether processes of the same user may look into this one."""
+    return checked(libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0), "prctl") != 0
+
+
+def capabilities() -> list[int]:
+    """Return the effective, permitted and inheritable capabilities of this thread, in 32-bit halves (capget(2))."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    checked(libc.capget(header, sets), "capget")
+    return list(sets)
 
 
 def drop_capabilities() -> None:

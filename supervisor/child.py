@@ -54,6 +54,7 @@ class Child:
         self.jobs_done = 0
         self.born = time.monotonic()
         self.layers: dict[str, str] = {}
+        self.proved: dict[str, str | None] = {}
         self.cpu_seconds = 0.0
         self.needs_of: str | None = None
         """The kind that it was made for, with what the operator allowed it; None for all the others."""
@@ -248,7 +249,7 @@ class Child:
 
     def _handle_boot(self, kind: object, message: dict[str, Any]) -> None:
         if kind == "ready":
-            self.layers = message["layers"]
+            self.layers, self.proved = message["layers"], message["proved"]
             self._ready.set_result(None)
         else:
             self._fail_boot(LayerMissing(str(message.get("reason"))))

@@ -122,6 +122,7 @@ class ForkServer:
             "import_seconds": settings.plugin_import_seconds,
             "allowed": {kind: asdict(needs) for kind, needs in settings.allowed_needs.items()},
             "sandbox": settings.sandbox,
+            "forbidden_calls": settings.forbidden_calls,
             "spec_limits": {
                 name: getattr(self.spec_limits, name) for name in ("scene_objects", "scene_seconds", "frame_pixels")
             },
@@ -136,8 +137,8 @@ class ForkServer:
             frame_pixels=self._settings.max_video_pixels,
         )
 
-    async def spawn(self, number: int, needs_of: str | None = None) -> ChildProcess:
-        """Have a child forked, with what the operator allowed to the kind `needs_of`.
+    async def spawn(self, number: int, needs_of: str | None = None, *, prove: bool = False) -> ChildProcess:
+        """Have a child forked, with what the operator allowed to the kind `needs_of`; `prove` has it try its sandbox.
 
         Raises ForkServerFailed when it could not be, or the fork server is gone.
         """
@@ -154,7 +155,7 @@ class ForkServer:
             job_ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
             exited = self._running[number] = self._loop.create_future()
             ours.callback(self._running.pop, number, None)
-            request = {"child": number, "needs_of": needs_of}
+            request = {"child": number, "needs_of": needs_of, "prove": prove}
             pidfd, keeper = await self._ask_for_child(request, [job_theirs.fileno(), log_writer])
             ours.pop_all()
         self._loop.add_reader(pidfd, self._child_ended, number, pidfd)

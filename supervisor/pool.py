@@ -224,14 +224,23 @@ class Pool:
             log.warning("child.died_idle", child=child.number)
             self._retire(child)
 
-    async def _spawn(self, needs_of: str | None = None) -> Child:
+    async def prove(self) -> dict[str, str | None]:
+        """Have a child try each layer of its sandbox; return layer → what it did not forbid, None where it forbade all.
+
+        Raises ForkServerFailed, ChildFailed.
+        """
+        child = await self._spawn(prove=True)
+        await self._bury(child)
+        return child.proved
+
+    async def _spawn(self, needs_of: str | None = None, *, prove: bool = False) -> Child:
         """Fork a child and wait until it stands in its sandbox."""
         if self._forkserver is None:
             raise ForkServerFailed("the fork server is not started")
         number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
         self._numbers.add(number)
         try:
-            process = await self._forkserver.spawn(number, needs_of)
+            process = await self._forkserver.spawn(number, needs_of, prove=prove)
         except BaseException:
             self._numbers.discard(number)
             raise

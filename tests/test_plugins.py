@@ -19,7 +19,7 @@ LOAD = """
 import json, os, sys
 from renderer import plugins, syscalls
 syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-kinds, failed = plugins.load_all(json.loads(sys.argv[1]), float(sys.argv[2]))
+kinds, failed = plugins.load_all(json.loads(sys.argv[1]), float(sys.argv[2]), {})
 tasks = len(os.listdir("/proc/self/task"))
 children = open(f"/proc/self/task/{os.getpid()}/children").read()
 described = plugins.describe(kinds)

@@ -16,6 +16,8 @@ from renderer.sandbox import mounts
 
 _PRIVATE = {Path("/tmp"): 64 * 1024 * 1024, Path("/dev/shm"): 16 * 1024 * 1024}  # noqa: S108 - each child's own
 """Directories that a child may write to, and their bytes."""
+WRITABLE = tuple(_PRIVATE)
+READABLE = (Path("/proc"), Path("/dev"))
 _FILES = 2048
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 # Always there, never among what is shown, and not needed while the tree is built.

@@ -69,13 +69,13 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
     try:
         own_users = _unshare(as_root=os.geteuid() == 0)
     except OSError as error:
-        return Nest({PROCESSES: str(error), FILES: f"needs {PROCESSES}"})
+        return Nest({PROCESSES: str(error), FILES: f"needs {PROCESSES}"}, shown=tuple(shown))
     _fork_inside(control)
     processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         jail.build_and_enter(shown)
     except OSError as error:
-        return Nest({PROCESSES: OK, FILES: str(error)}, own_users, processes)
+        return Nest({PROCESSES: OK, FILES: str(error)}, own_users, processes, tuple(shown))
     return Nest({PROCESSES: OK, FILES: OK}, own_users, processes, tuple(shown), tuple(granted))
 
 

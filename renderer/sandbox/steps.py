@@ -11,10 +11,10 @@ from pathlib import Path
 
 from renderer import syscalls
 from renderer.needs import Needs
-from renderer.sandbox import JOB_SOCKET, OPEN_FILES, SandboxMode, environment, jail, joblimits, nest
+from renderer.sandbox import JOB_SOCKET, OPEN_FILES, SandboxMode, environment, jail, joblimits, landlock, nest, seccomp
 from renderer.sandbox.nest import Nest
 
-_SECOND = 2
+SECOND = 2
 """A child's number in its process namespace: the first is the one that keeps it (renderer.forkserver)."""
 
 
@@ -29,6 +29,9 @@ class Birth:
     mode: SandboxMode
     nest: Nest
     needs: Needs
+    forbidden_calls: seccomp.Unknown
+    prove: bool = False
+    """Whether each layer is to be tried once it is entered."""
 
 
 def die_with_parent(birth: Birth) -> None:
@@ -115,9 +118,13 @@ def own_files(birth: Birth) -> None:
     if birth.nest.layers[nest.FILES] != nest.OK:
         raise OSError(birth.nest.layers[nest.FILES])
     syscalls.unshare(syscalls.CLONE_NEWNS)
+    jail.mount_private_parts(birth.nest.shown, _not_granted(birth))
+
+
+def _not_granted(birth: Birth) -> list[Path]:
+    """Return what other kinds may see and this child's may not."""
     mine = [Path(path) for path in birth.needs.read]
-    hidden = [path for path in birth.nest.granted if path in birth.nest.shown and path not in mine]
-    jail.mount_private_parts(birth.nest.shown, hidden)
+    return [path for path in birth.nest.granted if path in birth.nest.shown and path not in mine]
 
 
 def own_processes(birth: Birth) -> None:
@@ -127,8 +134,8 @@ def own_processes(birth: Birth) -> None:
     """
     if not birth.nest.entered:
         raise OSError(birth.nest.layers[nest.PROCESSES])
-    if os.getpid() != _SECOND:
-        raise OSError(f"a child must be number {_SECOND} of its namespace, it is {os.getpid()}")
+    if os.getpid() != SECOND:
+        raise OSError(f"a child must be number {SECOND} of its namespace, it is {os.getpid()}")
 
 
 def own_user(birth: Birth) -> None:
@@ -141,8 +148,9 @@ def own_user(birth: Birth) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
-    # The change of user made /proc/self root's; the next step writes there.
+    # The change of user made /proc/self root's, where the next step writes; and it took the signal of `die_with_parent` back.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    die_with_parent(birth)
 
 
 def limited_processes(birth: Birth) -> None:
@@ -178,6 +186,19 @@ def no_capabilities(birth: Birth) -> None:  # noqa: ARG001
 def not_dumpable(birth: Birth) -> None:  # noqa: ARG001
     """Make /proc/self and ptrace off limits to processes of the same user, siblings among them; no core file."""
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def only_shown_files(birth: Birth) -> None:
+    """Deny by Landlock what the tree would deny, once more and by another mechanism; and TCP, and signals to others."""
+    writable = jail.WRITABLE if birth.nest.layers[nest.FILES] == nest.OK else ()
+    programs = birth.nest.shown if birth.needs.subprocesses else ()
+    read = [path for path in birth.nest.shown if path not in _not_granted(birth)]
+    landlock.restrict(read=[*read, *jail.READABLE], write=[*writable, Path("/dev/null")], execute=programs)
+
+
+def only_listed_calls(birth: Birth) -> None:
+    """Leave the system calls that rendering needs (renderer.sandbox.seccomp)."""
+    seccomp.install(birth.forbidden_calls, birth.needs)
 
 
 def no_new_privileges(birth: Birth) -> None:  # noqa: ARG001

@@ -28,7 +28,7 @@ from supervisor.embedded.binaries import major_version
 
 TEMPLATE = "migrated"
 OPTIONS = {"max_wal_size": "256MB"}
-MEMORY = Path("/dev/shm")  # noqa: S108 - the server makes a private directory in it
+MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30  # bytes
 DISCONNECT_SECONDS = 5.0
 LEFT_OVER = "select pid, application_name, state, query from pg_stat_activity where datname = %s"

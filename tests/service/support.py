@@ -51,8 +51,10 @@ class Service:
             "RENDER_POLLING_INTERVAL": 3600,
             "RENDER_LOG_LEVEL": "debug",
             "RENDER_PLUGINS": PLUGINS,
+            "RENDER_ALLOW_NEEDS": f"gate:read={directory},escape:subprocesses",
             "RENDER_ARTIFACTS_URL": f"file://{self.artifacts}",
         }
+        directory.chmod(0o755)  # a child that is another user looks for its gate there
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
@@ -97,11 +99,24 @@ class Service:
         """Return the fork server and the children."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def fork_server(self) -> psutil.Process:
+        """Return the fork server."""
+        return fork_server_of(self.process.pid)
+
     def child_with(self, job_id: str) -> psutil.Process:
         """Return the child whose title names a job."""
         found = [process for process in self.processes() if job_id in " ".join(process.cmdline())]
         assert len(found) == 1, [process.cmdline() for process in self.processes()]
         return found[0]
+
+
+def fork_server_of(supervisor: int) -> psutil.Process:
+    """Return the fork server of a supervisor: its child, or inside the process around it. Raises NoSuchProcess."""
+    for process in psutil.Process(supervisor).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline() and process.cmdline()[0].strip() == "jobsupervisor: fork server":
+                return process
+    raise psutil.NoSuchProcess(supervisor)
 
 
 class Queue:
