@@ -19,6 +19,7 @@ here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import select
@@ -37,6 +38,9 @@ from renderer.registry import Kind
 from renderer.sandbox import nest, seccomp
 from renderer.sandbox.nest import Nest
 from renderer.sandbox.steps import SECOND, Birth
+
+_GIVEN = 2
+"""Descriptors that come with the request for a child: its job socket and its log pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,10 @@ class ForkServer:
             wire.send(self._sock, message, descriptors)
         return True
 
-    def _fork(self, request: Mapping[str, Any], job_socket: int, log_pipe: int) -> _Forked:
+    def _fork(self, request: Mapping[str, Any], *descriptors: int) -> _Forked:
+        if len(descriptors) != _GIVEN:
+            raise OSError(errno.EMFILE, "the fork server has no descriptors left")
+        job_socket, log_pipe = descriptors
         birth = Birth(
             os.getpid(),
             request["child"],

@@ -189,9 +189,11 @@ class ForkServer:
     def _kill(self, reason: str) -> None:
         """End a fork server that is not doing its work: all of its children end with it, and a new one is started."""
         log.error("forkserver.killed", reason=reason)
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        if self._process is not None:
+        if self._pidfd >= 0:
+            # The process around it reaps it and ends.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        elif self._process is not None:
             self._process.kill()
         self._lost()
 

@@ -23,7 +23,8 @@ class OneChild(Pool):
     """A pool of one child that can be waited for."""
 
     def __init__(self, mode: SandboxMode) -> None:
-        self._freed = asyncio.Event()
+        self.freed = asyncio.Event()
+        """Set when a child came up or came back."""
         settings = load(
             {
                 "RENDER_PLUGINS": {name: f"tests.kinds.inside:{name}" for name in ("report", "leave_grandchild")},
@@ -32,13 +33,13 @@ class OneChild(Pool):
                 "RENDER_CONCURRENCY": 1,
             }
         )
-        super().__init__(settings, self._freed.set, lambda _job, _fraction: None)
+        super().__init__(settings, self.freed.set, lambda _job, _fraction: None)
 
     async def taken(self, kind: str) -> Child:
         """Return a child for the kind, when there is one."""
         while (child := self.take(kind)) is None:
-            self._freed.clear()
-            await self._freed.wait()
+            self.freed.clear()
+            await self.freed.wait()
         return child
 
 
