@@ -17,6 +17,7 @@ from typing import Any
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory
+from supervisor.cgroups import ChildGroup
 from supervisor.child_process import ChildProcess, ExitStatus
 from supervisor.classify import Kill, Observation
 from supervisor.memory import MemorySample, MemoryWatch
@@ -56,6 +57,8 @@ class Child:
         self.layers: dict[str, str] = {}
         self.proved: dict[str, str | None] = {}
         self.cpu_seconds = 0.0
+        self.group: ChildGroup | None = None
+        """Its control group, where the machine gives it one."""
         self.needs_of: str | None = None
         """The kind that it was made for, with what the operator allowed it; None for all the others."""
         self.reserved_for: str | None = None
@@ -112,6 +115,9 @@ class Child:
             self.kill(Outcome.INTERNAL, "the child ended before it had the job")
             self._settle(None)
         sample = self._memory_sample(limits.memory)
+        if self.group is not None:
+            with contextlib.suppress(OSError):  # the other limits hold
+                self.group.limit(limits.memory + memory.ALLOWANCE)
         deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
         sending = asyncio.ensure_future(self._send(job, limits, output))
         try:
@@ -146,6 +152,7 @@ class Child:
             status=status,
             stderr_tail=self._tail.decode(errors="replace"),
             starved=sample.starved,
+            out_of_memory=self.group is not None and self.group.out_of_memory,
             cpu_seconds=cpu,
             peak_memory_bytes=peak,
         )

@@ -83,7 +83,7 @@ class ForkServer:
     @property
     def pid(self) -> int:
         """The process number of the fork server. What we started is the process around it, where there is one."""
-        return number_here(self._pidfd)
+        return number_here(self._pidfd) if self._pidfd >= 0 else 0
 
     async def start(self) -> None:
         """Start the process and wait until it has imported the kinds. Raises ForkServerFailed."""

@@ -20,8 +20,8 @@ import structlog
 
 from renderer.outcome import Outcome
 from supervisor.child import Child, ChildFailed, LayerMissing
-from supervisor.forkserver import ForkServer, ForkServerFailed, KindInfo
-from supervisor.memory import MemoryWatch
+from supervisor.forkserver import ForkServerFailed, KindInfo
+from supervisor.nursery import Nursery
 from supervisor.settings import Settings
 
 log = structlog.get_logger()
@@ -42,27 +42,24 @@ class Pool:
     ) -> None:
         self._settings = settings
         self._on_free = on_free
-        self._on_progress = on_progress
-        self._watch = MemoryWatch()
+        self.nursery = Nursery(settings, on_progress, self._forkserver_died)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
-        self._numbers: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._closing = False
-        self._forkserver: ForkServer | None = None
         self.layers: dict[str, str] = {}
         """Layer of the sandbox → "ok", "off", or why it is missing; the same for every child."""
 
     @property
     def kinds(self) -> dict[str, KindInfo]:
         """The kinds that can be rendered."""
-        return self._forkserver.kinds if self._forkserver else {}
+        return self.nursery.kinds
 
     @property
     def failed_kinds(self) -> dict[str, str]:
         """Kinds that cannot be rendered here, and why."""
-        return self._forkserver.failed_kinds if self._forkserver else {}
+        return self.nursery.failed_kinds
 
     @property
     def free(self) -> int:
@@ -76,21 +73,11 @@ class Pool:
 
     async def start(self) -> None:
         """Start the fork server and the first child; the others follow. Raises ForkServerFailed, LayerMissing."""
-        await self._start_forkserver()
-        first = await self._spawn()
+        await self.nursery.open()
+        first = await self.nursery.make()
         self._admit(first)
         self._warn_of_layers(first)
         self._fill()
-
-    async def _start_forkserver(self) -> None:
-        server = ForkServer(self._settings)
-        try:
-            await server.start()
-        except BaseException:
-            await server.stop()
-            raise
-        self._forkserver = server
-        server.died.add_done_callback(lambda _: self._forkserver_died(server))
 
     def _warn_of_layers(self, child: Child) -> None:
         self.layers = child.layers
@@ -98,19 +85,18 @@ class Pool:
         if missing:
             log.warning("sandbox.incomplete", mode=self._settings.sandbox.value, layers=missing)
 
-    def _forkserver_died(self, server: ForkServer) -> None:
-        if self._closing or server is not self._forkserver:
+    def _forkserver_died(self) -> None:
+        if self._closing:
             return
         log.error("forkserver.died")
-        self._run(self._restart_forkserver(server))
+        self._run(self._restart_forkserver())
 
-    async def _restart_forkserver(self, dead: ForkServer) -> None:
-        await dead.stop()
+    async def _restart_forkserver(self) -> None:
         for child in list(self._idle):
             self._retire(child)
         while not self._closing:
             try:
-                await self._start_forkserver()
+                await self.nursery.open()
             except ForkServerFailed as error:
                 await self._back_off(error)
             else:
@@ -182,16 +168,12 @@ class Pool:
         """End a child; its place is filled at once."""
         with contextlib.suppress(ValueError):
             self._idle.remove(child)
-        self._run(self._bury(child))
+        self._run(self.nursery.bury(child))
         self._fill()
-
-    async def _bury(self, child: Child) -> None:
-        await child.close()
-        self._numbers.discard(child.number)
 
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""
-        if self._closing or self._forkserver is None or self._forkserver.died.done():
+        if self._closing or not self.nursery.alive:
             return
         coming = sum(task.get_name().startswith("spawn") for task in self._tasks)
         wanted = self._settings.concurrency + _SPARES - len(self._idle) - len(self._busy) - coming
@@ -201,9 +183,9 @@ class Pool:
     async def _add(self, needs_of: str | None = None) -> None:
         while not self._closing:
             try:
-                child = await self._spawn(needs_of)
+                child = await self.nursery.make(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
-                if self._forkserver is None or self._forkserver.died.done():
+                if not self.nursery.alive:
                     return  # its restart fills the pool
                 await self._back_off(error)
                 continue
@@ -229,29 +211,9 @@ class Pool:
 
         Raises ForkServerFailed, ChildFailed.
         """
-        child = await self._spawn(prove=True)
-        await self._bury(child)
+        child = await self.nursery.make(prove=True)
+        await self.nursery.bury(child)
         return child.proved
-
-    async def _spawn(self, needs_of: str | None = None, *, prove: bool = False) -> Child:
-        """Fork a child and wait until it stands in its sandbox."""
-        if self._forkserver is None:
-            raise ForkServerFailed("the fork server is not started")
-        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
-        self._numbers.add(number)
-        try:
-            process = await self._forkserver.spawn(number, needs_of, prove=prove)
-        except BaseException:
-            self._numbers.discard(number)
-            raise
-        child = Child(process, self._watch, self._on_progress)
-        child.needs_of = needs_of
-        try:
-            await child.ready()
-        except BaseException:
-            await self._bury(child)
-            raise
-        return child
 
     async def _back_off(self, error: Exception) -> None:
         """Wait before the next try, longer each time; say so once, and each time a layer is missing."""
@@ -277,5 +239,4 @@ class Pool:
             self._retire(child)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._forkserver is not None:
-            await self._forkserver.stop()
+        await self.nursery.close()

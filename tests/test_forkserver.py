@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001 - a fork server is disturbed from below its pool
 """A fork server that does not do its work: it is noticed, ended and replaced, and nobody is charged."""
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ def descriptors(number: int) -> set[str]:
 
 def fork_server(pool: OneChild) -> psutil.Process:
     """Return the fork server of a pool."""
-    assert pool._forkserver is not None
-    return psutil.Process(pool._forkserver.pid)
+    assert pool.nursery.alive
+    return psutil.Process(pool.nursery.forkserver_pid)
 
 
 async def until(condition: Callable[[], bool], changed: asyncio.Event) -> None:
@@ -55,8 +54,8 @@ def test_one_that_does_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(pool: OneChild) -> None:
         stopped = silent(pool)
         with pytest.raises(ForkServerFailed, match="did not answer"):
-            await pool._spawn()
-        await until(lambda: pool.free == 1 and fork_server(pool).pid != stopped.pid, pool.freed)
+            await pool.nursery.make()
+        await until(lambda: pool.free == 1 and pool.nursery.forkserver_pid not in {0, stopped.pid}, pool.freed)
         assert not stopped.is_running()
         child = await pool.taken("noop")
         assert child.alive
@@ -75,7 +74,7 @@ def test_one_that_does_not_report(monkeypatch: pytest.MonkeyPatch) -> None:
         status = await asyncio.wait_for(child.process.exited, 60)
         assert not status.known
         pool.give_back(child, "noop", Outcome.INTERNAL)
-        await until(lambda: pool.free == 1 and fork_server(pool).pid != stopped.pid, pool.freed)
+        await until(lambda: pool.free == 1 and pool.nursery.forkserver_pid not in {0, stopped.pid}, pool.freed)
 
     in_a_pool(monkeypatch, work)
 
@@ -101,11 +100,11 @@ def test_one_that_cannot_fork_now(monkeypatch: pytest.MonkeyPatch) -> None:
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (taken, before[1]))
         with pytest.raises(ForkServerFailed, match="could not be forked: "):
-            await pool._spawn()
+            await pool.nursery.make()
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
-        child = await pool._spawn()
+        child = await pool.nursery.make()
         assert child.alive
-        await pool._bury(child)
+        await pool.nursery.bury(child)
         assert fork_server(pool) == process
         assert process.num_fds() == taken
 
