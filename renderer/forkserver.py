@@ -59,7 +59,7 @@ class _Forked:
 
 
 def main() -> None:
-    """Be the fork server: `python -m renderer.forkserver SOCKET PARENT`."""
+    """Be the fork server; the arguments of the process are its socket and its parent's number."""
     control, parent = int(sys.argv[1]), int(sys.argv[2])
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -73,7 +73,6 @@ def main() -> None:
         if received is None:
             return
         start, _ = received
-        sys.path[:] = [*sys.path, *(entry for entry in start["path"] if entry not in sys.path)]
         limits.configure(limits.SpecLimits(**start["spec_limits"]))
         allowed = {kind: Needs(**needs | {"read": tuple(needs["read"])}) for kind, needs in start["allowed"].items()}
         kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"], allowed)

@@ -83,6 +83,7 @@ async def _children(settings: Settings) -> list[Check]:
         kinds = Check("kinds", "ok", ", ".join(sorted(pool.kinds)))
         proved = await pool.prove()
         layers = [_layer(name, state, proved.get(name), settings.sandbox) for name, state in pool.layers.items()]
+        layers.append(_groups(pool.nursery.cgroups_missing))
         missing = [
             Check(f"kind {name}", "missing", problem, "put the plug-in right, or take it out of RENDER_PLUGINS")
             for name, problem in pool.failed_kinds.items()
@@ -103,6 +104,14 @@ def _layer(name: str, state: str, possible: str | None, mode: SandboxMode) -> Ch
     if mode is SandboxMode.REQUIRED:
         return Check(f"sandbox: {name}", "missing", found, f"{advice}; or RENDER_SANDBOX=best-effort to go without it")
     return Check(f"sandbox: {name}", "degraded", found, advice)
+
+
+def _groups(missing: str | None) -> Check:
+    """Return the check of the children's control groups. It is told from here: the unit's own may be another."""
+    if missing is None:
+        return Check("memory control group", "ok", "each child has one")
+    advice = "the unit delegates one; without, private memory is limited exactly and the rest is sampled"
+    return Check("memory control group", "degraded", missing, advice)
 
 
 def _database(settings: Settings) -> Iterator[Check]:

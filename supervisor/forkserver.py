@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import json
 import os
 import select
 import signal
@@ -34,7 +35,9 @@ _PACKAGE = Path(wire.__file__).resolve().parent
 # The fork server runs the renderer that this process imported, whatever else its import path holds under that name; and
 # with -P and no PYTHONPATH nothing of the working directory is importable there, unless plug-ins are asked for.
 _BOOTSTRAP = f"""
-import importlib.util, sys
+import importlib.util, json, sys
+# What it needs may be installed where only this process's import path leads; its own entries go first.
+sys.path += [entry for entry in json.loads(sys.argv[3]) if entry not in sys.path]
 spec = importlib.util.spec_from_file_location(
     "renderer", {str(_PACKAGE / "__init__.py")!r}, submodule_search_locations=[{str(_PACKAGE)!r}])
 sys.modules["renderer"] = importlib.util.module_from_spec(spec)
@@ -92,7 +95,7 @@ class ForkServer:
         self._sock = ours
         with theirs:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - a thread of the loop's must not be its parent: PDEATHSIG
-                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
                 pass_fds=[theirs.fileno()],
                 env=sandbox.environment(),
                 stdin=subprocess.DEVNULL,
@@ -114,10 +117,7 @@ class ForkServer:
 
     def _start_message(self) -> dict[str, Any]:
         settings = self._settings
-        # Plug-ins are looked for where this process would find them, and last in the working directory.
-        path = [entry for entry in sys.path if entry]
         return {
-            "path": [*path, str(Path.cwd())] if settings.plugins else path,
             "plugins": settings.plugins,
             "import_seconds": settings.plugin_import_seconds,
             "allowed": {kind: asdict(needs) for kind, needs in settings.allowed_needs.items()},
@@ -127,6 +127,11 @@ class ForkServer:
                 name: getattr(self.spec_limits, name) for name in ("scene_objects", "scene_seconds", "frame_pixels")
             },
         }
+
+    def _import_path(self) -> str:
+        """Return where plug-ins are looked for, as JSON: where this process would find them, then the working directory."""
+        path = [entry for entry in sys.path if entry]
+        return json.dumps([*path, str(Path.cwd())] if self._settings.plugins else path)
 
     @property
     def spec_limits(self) -> SpecLimits:

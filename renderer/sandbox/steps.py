@@ -86,6 +86,11 @@ def scrubbed_environment(birth: Birth) -> None:  # noqa: ARG001
     os.environ.update(environment())
 
 
+def no_directory(birth: Birth) -> None:  # noqa: ARG001
+    """Stand in the root directory: a relative path means nothing of the service's, in any mode."""
+    os.chdir("/")
+
+
 def measure(birth: Birth) -> None:  # noqa: ARG001
     """Read what is mapped before any job, while there is a /proc for certain."""
     joblimits.remember_mapped()

@@ -90,10 +90,13 @@ class Service:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the log, without what others than the supervisor wrote into it."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log lines of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
+        return [line for line in self.lines() if line["event"] == name]
 
     def processes(self) -> list[psutil.Process]:
         """Return the fork server and the children."""
@@ -122,9 +125,9 @@ def fork_server_of(supervisor: int) -> psutil.Process:
 class Queue:
     """A client: one connection that enqueues, reads and listens."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, plugins: str = PLUGINS) -> None:
         # As `jobsupervisor migrate` does: a client may enqueue before any supervisor ran.
-        register_plugins(url, dict(pair.split("=") for pair in PLUGINS.split(",")))
+        register_plugins(url, dict(pair.split("=") for pair in plugins.split(",")))
         self._connection = psycopg.connect(url, autocommit=True, row_factory=dict_row)
         self._connection.execute("listen render_events")
         self._seen: dict[str, str] = {}
@@ -144,7 +147,8 @@ class Queue:
         """Enqueue one job through the public function."""
         extra = "".join(f", {name} => %({name})s" for name in options)
         statement = f"select enqueue_render(kind => %(kind)s, spec => %(spec)s::jsonb{extra}) as id"
-        parameters = {"kind": kind, "spec": json.dumps(spec), **options}
+        # A text is JSON already, such as no encoder here would write.
+        parameters = {"kind": kind, "spec": spec if isinstance(spec, str) else json.dumps(spec), **options}
         row = self._connection.execute(statement.encode(), parameters).fetchone()
         assert row is not None
         return str(row["id"])
