@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from supervisor.errors import ConfigurationError
+from supervisor.media_types import essence, is_media_type
 from supervisor.model import Artifact
 
 _CHUNK = 1024 * 1024
@@ -109,6 +110,8 @@ class ArtifactDirectory:
         """Check, copy, hash and publish what was written. Raises BadOutput, or OSError for the disk's faults."""
         if not stat.S_ISREG(os.fstat(output.fd).st_mode):
             raise BadOutput("the output must stay a regular file")
+        if not is_media_type(content_type):
+            raise BadOutput(f"content_type must be a media type, got {content_type[:100]!r}; image/png is one")
         copy = self._unnamed()
         try:
             digest, size = _copy(output.fd, copy, content_type)
@@ -149,7 +152,7 @@ class ArtifactDirectory:
                         yield StoredArtifact(entry.path, match[1], int(match[2]))
 
     def _path(self, job_id: str, attempt: int, content_type: str) -> Path:
-        suffix = _SUFFIXES.get(content_type, "bin")
+        suffix = _SUFFIXES.get(essence(content_type), "bin")
         return self._root.absolute() / job_id[-2:] / f"{job_id}-{attempt}.{suffix}"
 
     def _unnamed(self, flags: int = 0) -> int:
@@ -208,6 +211,6 @@ def _copy(source: int, target: int, content_type: str) -> tuple[str, int]:
 
 
 def _check_type(start: bytes, content_type: str) -> None:
-    offset, beginnings = _MAGIC.get(content_type, (0, (b"",)))
+    offset, beginnings = _MAGIC.get(essence(content_type), (0, (b"",)))
     if not start[offset:].startswith(beginnings):
         raise BadOutput(f"content_type says {content_type}, the bytes are not: they begin with {start[:12]!r}")

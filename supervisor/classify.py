@@ -9,11 +9,11 @@ from typing import Any
 
 from renderer.outcome import CHILD_MAY_SAY, Outcome
 from supervisor.child_process import ExitStatus
+from supervisor.media_types import is_media_type
 
 MAX_ERROR = 4000
 """Characters of an error that are stored."""
 
-_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,99}")
 # The last words of Rust and of C++ when an allocation fails. A stranger may write them too: both readings are offences.
 _NO_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|std::bad_alloc")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -71,7 +71,7 @@ def _from_reply(reply: dict[str, Any]) -> tuple[Outcome, str | None]:
         return Outcome.PROTOCOL, f"the reply must carry one of the outcomes of a reply, got {str(said)[:100]!r}"
     if said == Outcome.OK:
         content_type = reply.get("content_type")
-        if not isinstance(content_type, str) or not _MEDIA_TYPE.fullmatch(content_type):
+        if not isinstance(content_type, str) or not is_media_type(content_type):
             return Outcome.BAD_OUTPUT, f"content_type must be a media type, got {str(content_type)[:100]!r}"
         return Outcome.OK, None
     return Outcome(said), printable(str(reply.get("error")))

@@ -133,6 +133,44 @@ def test_bytes_must_be_what_they_say(store: ArtifactDirectory, output: OutputFil
         store.publish(output, JOB, 2, content_type)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "content", "suffix"),
+    [
+        ("IMAGE/PNG", PNG, "png"),
+        ("image/png; q=1", PNG, "png"),
+        ("Text/Plain; charset=utf-8", b"text", "txt"),
+        ("text/html;charset=utf-8", b"<p>", "html"),
+        ("application/x-unknown; a=b", b"x", "bin"),
+    ],
+)
+def test_a_type_in_other_words(
+    store: ArtifactDirectory, output: OutputFile, content_type: str, content: bytes, suffix: str
+) -> None:
+    """Case and parameters make no other type of it: the suffix is the same, and it is kept as it was given."""
+    os.write(output.fd, content)
+    artifact = store.publish(output, JOB, 1, content_type)
+    assert (path_of(artifact).suffix, artifact.content_type) == (f".{suffix}", content_type)
+    store.withdraw(artifact, JOB, 1)
+    assert not path_of(artifact).exists()
+
+
+@pytest.mark.parametrize("content_type", ["IMAGE/PNG", "image/png; q=1", "image/png ;"])
+def test_a_type_in_other_words_must_be_true(store: ArtifactDirectory, output: OutputFile, content_type: str) -> None:
+    """Other words for a type are no way around its first bytes."""
+    os.write(output.fd, b"<script>alert(1)</script>")
+    with pytest.raises(BadOutput, match="the bytes are not"):
+        store.publish(output, JOB, 1, content_type)
+
+
+@pytest.mark.parametrize("content_type", ["png", "image/png\r\nX: y", "image/png; a", "image/" + "x" * 250])
+def test_what_is_no_type(store: ArtifactDirectory, output: OutputFile, tmp_path: Path, content_type: str) -> None:
+    """What is no media type is not stored under one."""
+    os.write(output.fd, PNG)
+    with pytest.raises(BadOutput, match="content_type must be a media type, got "):
+        store.publish(output, JOB, 1, content_type)
+    assert files(tmp_path) == []
+
+
 def test_a_refused_output_leaves_nothing(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """After a refusal there is neither a file nor a directory, and no descriptor of the copy."""
     os.write(output.fd, b"no picture")

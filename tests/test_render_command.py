@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import av
 import psycopg
 import pytest
 
+from renderer import registry
+from supervisor.cli.local import _FORMATS
 from tests.commands import COMMAND, environment, fails, open_home, succeeds
 from tests.renderer.drawing import decode, rgb
 
@@ -92,6 +95,37 @@ def test_an_invalid_setting(home: Path) -> None:
     """A value of --set that cannot be is told with its name; no file is made."""
     assert "invalid: config.width: " in fails(1, home, "render", "in.svg", "-o", "out.png", "--set", "width=0")
     assert made(home) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "endings"),
+    [
+        ("in.svg", "out.tiff", ".png for the kind svg"),
+        ("in.svg", "out.mp4", ".png for the kind svg"),
+        ("scene.json", "out.avi", ".mp4 or .webm or .gif or .png for the kind scene"),
+        ("scene.json", "out.svg", ".mp4 or .webm or .gif or .png for the kind scene"),
+    ],
+)
+def test_an_output_of_an_unknown_format(home: Path, source: str, output: str, endings: str) -> None:
+    """It is wrong usage, told with the endings that the kind has, before a database is started."""
+    said = fails(2, home, "render", source, "-o", output)
+    assert said.startswith(f"OUTPUT must end in {endings}, got {output}; or name a format with --set format=")
+    assert made(home) == set()
+
+
+def test_a_format_that_is_named(home: Path) -> None:
+    """With --set format= the file may be called anything; case says nothing."""
+    succeeds(home, "render", "in.svg", "-o", "out.tiff", "--set", "format=png")
+    succeeds(home, "render", "in.svg", "-o", "OUT.PNG")
+    assert (home / "out.tiff").read_bytes() == (home / "OUT.PNG").read_bytes()
+
+
+def test_the_formats_are_those_of_the_kinds() -> None:
+    """What the command knows of the built-in kinds is what their configs take."""
+    for kind, known in _FORMATS.items():
+        config = registry.load(kind, registry.BUILT_IN[kind]).declared.config
+        assert config is not None
+        assert get_args(config.model_fields["format"].annotation) == known
 
 
 @pytest.mark.parametrize("output", ["/proc/out.png", "in.svg/out.png", "directory.png"])

@@ -6,9 +6,11 @@ Each command is a function with an example in its help; `main` turns expected er
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from supervisor import __version__
 from supervisor.child import ChildFailed
 from supervisor.cli import dead_letters, jobs, local, service
 from supervisor.errors import ExpectedError
@@ -21,6 +23,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if value:
+        print(f"jobsupervisor {__version__}")  # noqa: T201 - the version is the output
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Take what may stand before a command."""
+
+
 for command in (
     local.demo,
     local.render,

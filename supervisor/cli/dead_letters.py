@@ -6,11 +6,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from supervisor.cli.options import age, job_id
+from supervisor.cli.tables import one_line, print_table
 from supervisor.errors import ConfigurationError, ExpectedError
 from supervisor.settings import load
 from supervisor.store.client import Client
@@ -38,13 +36,24 @@ def list_(
     if as_json:
         print(json.dumps(rows, default=str, indent=2))  # noqa: T201 - the list is the output
         return
-    table = Table("id", "kind", "failure", "attempts", "died", "error", box=None, pad_edge=False)
-    for row in rows:
-        died = row["died_at"].strftime("%Y-%m-%d %H:%M:%S")
-        # The error is a stranger's text: its brackets are no markup of ours.
-        error = escape((row["error"] or "").split("\n")[0])
-        table.add_row(str(row["id"]), row["kind"], row["failure"], str(row["attempts"]), died, error)
-    Console().print(table if rows else "no dead letters")
+    if not rows:
+        print("no dead letters")  # noqa: T201
+        return
+    print_table(
+        ("id", "kind", "failure", "attempts", "died", "error"),
+        [
+            (
+                str(row["id"]),
+                row["kind"],
+                row["failure"],
+                str(row["attempts"]),
+                row["died_at"].strftime("%Y-%m-%d %H:%M:%S"),
+                one_line((row["error"] or "").partition("\n")[0]),
+            )
+            for row in rows
+        ],
+        free=1,
+    )
 
 
 @app.command()

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import psutil
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from supervisor.cli.options import pairs, parse_json, read_json
+from supervisor.cli.tables import print_table
 from supervisor.errors import ConfigurationError
 from supervisor.settings import load
 from supervisor.store.client import Client
@@ -128,31 +127,38 @@ def _children(supervisors: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _print_status(state: dict[str, Any]) -> None:
-    console = Console()
-    flow = state["flow"]
-    jobs = Table("status", "kind", "jobs", box=None, pad_edge=False)
-    for row in state["jobs"]:
-        jobs.add_row(row["status"], row["kind"], str(row["jobs"]))
-    console.print(jobs if state["jobs"] else "no jobs")
+    flow, jobs, supervisors = state["flow"], state["jobs"], state["supervisors"]
+    if jobs:
+        print_table(("status", "kind", "jobs"), [(row["status"], row["kind"], str(row["jobs"])) for row in jobs])
+    else:
+        _say("no jobs")
     waited = flow["oldest_runnable_seconds"]
-    console.print(
+    _say(
         f"completed: {flow['completed_last_minute']} in the last minute, {flow['completed_last_hour']} in the last hour; "
         f"delayed: {flow['delayed']}; oldest runnable: {'none' if waited is None else f'{waited:.1f} s'}"
     )
-    people = Table("supervisor", "host", "pid", "running", "children", "since", box=None, pad_edge=False)
-    for row in state["supervisors"]:
-        since = row["started_at"].strftime("%Y-%m-%d %H:%M")
-        people.add_row(
-            escape(row["name"]),
-            escape(row["host"]),
-            str(row["pid"]),
-            str(row["running"]),
-            str(row["concurrency"]),
-            since,
+    if supervisors:
+        print_table(
+            ("supervisor", "host", "pid", "running", "children", "since"),
+            [
+                (
+                    row["name"],
+                    row["host"],
+                    str(row["pid"]),
+                    str(row["running"]),
+                    str(row["concurrency"]),
+                    row["started_at"].strftime("%Y-%m-%d %H:%M"),
+                )
+                for row in supervisors
+            ],
         )
-    console.print(people if state["supervisors"] else "no supervisor is running")
+    else:
+        _say("no supervisor is running")
     for child in state["children"]:
-        console.print(
+        _say(
             f"{child['title']}: {child['memory_bytes'] // 1048576} MB, {child['cpu_seconds']} s of processor time",
-            markup=False,
         )
+
+
+def _say(text: str) -> None:
+    Console().print(text, markup=False, emoji=False, soft_wrap=True)

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from supervisor import log
 from supervisor.cli.options import pairs, parse_json, read_text
+from supervisor.cli.tables import print_table
 from supervisor.cli.views import progress_view
 from supervisor.demo import JOBS, DemoJob, enqueue_all, settings_for_demo
 from supervisor.errors import ConfigurationError
@@ -22,7 +21,11 @@ from supervisor.local import embedded_database, fetch, scratch_directory, work_o
 from supervisor.settings import Settings, load
 from supervisor.store.client import Client
 
-_FORMATS = {".mp4", ".webm", ".gif", ".png", ".pdf", ".jpg", ".jpeg", ".webp", ".svg", ".html"}
+_FORMATS = {"scene": ("mp4", "webm", "gif", "png"), "svg": ("png",)}
+"""What the built-in kinds write, by the suffix that asks for it."""
+
+_OTHERS = {"mp4", "webm", "gif", "png", "pdf", "jpg", "jpeg", "webp", "svg", "html"}
+"""What a plug-in's kind is asked for; another suffix says nothing to it."""
 
 
 def render(
@@ -40,9 +43,10 @@ def render(
     """
     kind, spec = _read_input(source, kind)
     config = pairs(settings or ())
-    if output.suffix.lower() in _FORMATS:
-        config.setdefault("format", output.suffix.lower().removeprefix("."))
     options = load(_local_defaults())
+    known = None if kind in options.plugins else _FORMATS.get(kind)
+    if "format" not in config and (wanted := _format(kind, known, output)):
+        config["format"] = wanted
     log.configure("error", "console")
     if options.database_url is None:
         with scratch_directory() as artifacts, embedded_database() as url:
@@ -50,6 +54,17 @@ def render(
             _render(here, kind, spec, config, output)
     else:
         _render(options, kind, spec, config, output)
+
+
+def _format(kind: str, known: tuple[str, ...] | None, output: Path) -> str | None:
+    """Return the format that the output's suffix asks for, if it asks for one. Raises ConfigurationError."""
+    suffix = output.suffix.lower().removeprefix(".")
+    if suffix and known and suffix not in known:
+        endings = " or ".join(f".{name}" for name in known)
+        raise ConfigurationError(
+            f"OUTPUT must end in {endings} for the kind {kind}, got {output}; or name a format with --set format={known[0]}"
+        )
+    return suffix if suffix in (known or _OTHERS) else None
 
 
 def _local_defaults() -> dict[str, Any]:
@@ -132,8 +147,7 @@ def demo(
 
 def _conclude(jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Path) -> list[str]:
     """Copy the artifacts, print what became of each job, return the names of those that ended wrong."""
-    table = Table("job", "kind", "status", "attempts", "what happened", "file", box=None, pad_edge=False)
-    failed = []
+    told, failed = [], []
     for job_id, job in jobs.items():
         row = rows[job_id]
         file = ""
@@ -143,7 +157,6 @@ def _conclude(jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Pa
         if not job.as_expected(row):
             failed.append(job.name)
         what = f"{row['failure']}: {(row['error'] or '').splitlines()[0]}" if row["failure"] else job.tells(row)
-        table.add_row(job.name, row["kind"], row["status"], str(row["attempts"]), escape(what), escape(file))
-    # Wide enough for the longest cell where nobody looks, so that no line of a log is folded.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        told.append((job.name, row["kind"], row["status"], str(row["attempts"]), what, file))
+    print_table(("job", "kind", "status", "attempts", "what happened", "file"), told, free=2)
     return failed

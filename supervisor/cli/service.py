@@ -8,16 +8,17 @@ import signal
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from supervisor import log, notify
+from supervisor.cli.tables import one_line, print_table
 from supervisor.core import Supervisor
 from supervisor.doctor import examine
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
 from supervisor.store.kinds import register_plugins
+
+_COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
 
 def migrate(
@@ -89,11 +90,18 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
     if as_json:
         print(json.dumps([check.as_dict() for check in checks], indent=2))  # noqa: T201
     else:
-        table = Table("check", "state", "what was found", "what to do", box=None, pad_edge=False)
-        colours = {"ok": "green", "degraded": "yellow", "missing": "red"}
-        for check in checks:
-            state = f"[{colours[check.state]}]{check.state}[/]"
-            table.add_row(escape(check.name), state, escape(check.found), escape(check.advice or ""))
-        Console().print(table)
+        print_table(
+            ("check", "state", "what was found", "what to do"),
+            [
+                (
+                    check.name,
+                    Text(check.state, _COLOURS[check.state]),
+                    one_line(check.found),
+                    one_line(check.advice or ""),
+                )
+                for check in checks
+            ],
+            free=2,
+        )
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(1)

@@ -94,7 +94,7 @@ class AsyncEvents:
                 try:
                     async for notice in connection.notifies():
                         self._tell(ended_job(notice.payload))
-                except psycopg.Error:
+                except (psycopg.Error, UnicodeError):
                     await connection.close()
                     connection = await self._resubscribe()
                     self._tell_all()

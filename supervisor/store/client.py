@@ -14,7 +14,7 @@ from supervisor.store.calls import FIND_SCHEMA
 from supervisor.store.connection import connect
 from supervisor.store.job_status import ended_job
 from supervisor.store.kinds import plugin_kinds
-from supervisor.store.refused import Refused
+from supervisor.store.refused import Refused, refusal
 from supervisor.store.render_queue import send
 from supervisor.store.requests import RenderOptions, RenderRequest
 
@@ -69,7 +69,8 @@ class Client:
     def wait(self, job_id: str, on_progress: Callable[[float], None] | None = None) -> dict[str, Any] | None:
         """Wait for a job's final status, by notification; return its row, or None when it is gone.
 
-        Needs `listen` before the job could end. Who wants to see progress has the row read once a second.
+        Needs `listen` before the job could end. Who wants to see progress has the row read once a second. Raises
+        DatabaseUnreachable when the connection breaks: the job goes on, and nobody here knows how it ends.
         """
         while True:
             row = self.job(job_id)
@@ -77,9 +78,12 @@ class Client:
                 return row
             if on_progress is not None:
                 on_progress(row["progress"])
-            for notice in self._connection.notifies(timeout=None if on_progress is None else 1.0):
-                if ended_job(notice.payload) == UUID(job_id):
-                    break
+            try:
+                for notice in self._connection.notifies(timeout=None if on_progress is None else 1.0):
+                    if ended_job(notice.payload) == UUID(job_id):
+                        break
+            except (psycopg.Error, UnicodeError) as error:
+                raise refusal(error, self._connection, "listen_events") from error
 
     def cancel(self, job_id: str) -> bool:
         """Cancel a job; False when it is finished already."""

@@ -7,10 +7,14 @@ Four meanings, by type:
   memory, a lock that somebody holds). Send again later; nothing of the statement was done.
 - `StatementFailed`: no later try can help (syntax, types, privileges, another schema). The service ends and says so.
 - `ConfigurationError`: a URL that is none, or that leads where it must not.
+
+Beside psycopg's errors there is UnicodeError: of a host name that the resolver cannot be asked for, of a text that cannot be
+sent, and of a notification in a database whose encoding lets everything through.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -32,6 +36,8 @@ _CLIENT_SIDE: dict[str, Any] = {
     "keepalives_interval": _INTERVAL,
     "keepalives_count": _COUNT,
     "tcp_user_timeout": _USER_TIMEOUT_MS,
+    # What a job's texts are sent in, whatever the database's encoding or the environment's PGCLIENTENCODING is.
+    "client_encoding": "UTF8",
     # Among several hosts, and after a failover, only a server that takes writes will do.
     "target_session_attrs": "read-write",
 }
@@ -46,6 +52,8 @@ _SERVER_SIDE: dict[str, str] = {
     "lock_timeout": "5s",
     "statement_timeout": "60s",
 }
+
+_INTEGER = re.compile(r"\s*-?\d+\s*")
 
 _RECONNECT = frozenset(
     {
@@ -69,19 +77,31 @@ def conninfo(url: str, application: str) -> str:
     """Return libpq's connection string for `url`, with our liveness settings where the URL has none of its own."""
     try:
         given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         # libpq's text quotes the URL, password and all.
         raise ConfigurationError(
             "DATABASE_URL: must be a connection URL or string that libpq takes, as in postgresql://user@host/database"
         ) from None
+    timeout = str(given.get("connect_timeout", "0"))
+    if not _INTEGER.fullmatch(timeout):
+        # psycopg keeps this time itself, and takes what is no number for a mistake in the program.
+        raise ConfigurationError(f"DATABASE_URL: connect_timeout must be a whole number of seconds, got {timeout!r}")
     return make_conninfo(**{"application_name": application, **_CLIENT_SIDE, **given})
 
 
-def _reason(error: psycopg.Error) -> str:
+def _reason(error: psycopg.Error | UnicodeError) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
+def _refusal(error: psycopg.Error | UnicodeError) -> str:
+    """Return the server's own message and hint; its detail may hold a row, and with it a tenant's spec."""
+    if not isinstance(error, psycopg.Error) or not error.diag.message_primary:
+        return _reason(error)
+    said = (error.diag.message_primary, error.diag.message_hint)
+    return ". ".join(" ".join(part.split()).rstrip(".") for part in said if part)
+
+
+def unreachable(error: psycopg.Error | UnicodeError) -> DatabaseUnreachable:
     """Turn a connection error into one for people. libpq's texts name host and port, never the password."""
     reason = _reason(error)
     if "read-only" in reason:
@@ -94,16 +114,22 @@ def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
     )
 
 
-def meaning(error: psycopg.Error, connection: psycopg.AsyncConnection[Any]) -> ExpectedError:
-    """Return what an error on an open connection means for the service; see the module's four kinds."""
-    if connection.closed or error.sqlstate in _RECONNECT:
+def meaning(
+    error: psycopg.Error | UnicodeError,
+    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any],
+    statement: str,
+) -> ExpectedError:
+    """Return what an error of a named query on an open connection means for the service; see the module's four kinds."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if connection.closed or state in _RECONNECT:
         return unreachable(error)
     if isinstance(error, psycopg.OperationalError):
         # Classes 08, 40, 53, 55, 57 and 58: nothing that a statement could do about it.
-        return DatabaseTroubled(f"the database must take statements: {_reason(error)}; what is owed to it waits")
+        return DatabaseTroubled(f"the database must take statements: {_refusal(error)}; what is owed to it waits")
     return StatementFailed(
-        f"the database must take our statements, and refused one for good: {_reason(error)} (SQLSTATE {error.sqlstate}); "
-        "check the role's privileges, and that nobody changed the schema: `jobsupervisor migrate --check`"
+        f"the database must take our statement {statement!r}, and refused it for good: {_refusal(error)} "
+        f"(SQLSTATE {state or 'none'}); check the role's privileges, and that nobody changed the "
+        "schema: `jobsupervisor migrate --check`"
     )
 
 
@@ -111,7 +137,7 @@ def connect(url: str, application: str = "jobsupervisor") -> psycopg.Connection[
     """Open a plain connection in autocommit, for commands. Raises DatabaseUnreachable."""
     try:
         return psycopg.connect(conninfo(url, application), autocommit=True)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from None
 
 
@@ -123,7 +149,7 @@ async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[A
     """
     try:
         connection = await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from None
     try:
         parameters = {"pid": connection.info.backend_pid, **_SERVER_SIDE}
@@ -146,5 +172,15 @@ def is_pooled(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 async def backend_pid(connection: psycopg.AsyncConnection[Any]) -> int:
     """Return the process id of the server's end, which behind a pooler is not what the connection says."""
-    row = await (await connection.execute(query("backend"))).fetchone()
+    row = await (await execute(connection, "backend")).fetchone()
     return int(row[0]) if row else 0
+
+
+async def execute(
+    connection: psycopg.AsyncConnection[Any], statement: str, /, **parameters: Any
+) -> psycopg.AsyncCursor[Any]:
+    """Run a named query. Raises what `meaning` says of its error."""
+    try:
+        return await connection.execute(query(statement), parameters or None)
+    except (psycopg.Error, UnicodeError) as error:
+        raise meaning(error, connection, statement) from error

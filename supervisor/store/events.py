@@ -111,7 +111,7 @@ class Events:
             try:
                 for notice in self._connection.notifies(timeout=deadline.left(), stop_after=1):
                     self._tell(ended_job(notice.payload))
-            except psycopg.Error:
+            except (psycopg.Error, UnicodeError):
                 self._disconnect()
 
     def _reconnect(self, watch: Watch, deadline: Deadline) -> None:

@@ -24,4 +24,4 @@ def register_plugins(url: str, plugins: Mapping[str, str]) -> None:
             try:
                 connection.execute(query("register_kinds"), {"kinds": plugin_kinds(plugins)})
             except psycopg.Error as error:
-                raise refusal(error, connection) from error
+                raise refusal(error, connection, "register_kinds") from error

@@ -21,8 +21,7 @@ import structlog
 
 from supervisor.errors import ConfigurationError, DatabaseUnreachable
 from supervisor.settings import Settings
-from supervisor.store.connection import backend_pid, connect_async, is_pooled, meaning, unreachable
-from supervisor.store.statements import query
+from supervisor.store.connection import backend_pid, connect_async, execute, is_pooled, unreachable
 
 log = structlog.get_logger()
 
@@ -55,11 +54,7 @@ class Listener:
                 backend = await self._session_of_its_own(connection)
             self._backends.append(backend)
             taken = await self._take_name(connection, name)
-            await connection.execute(query("listen"))
-        except psycopg.Error as error:
-            problem = meaning(error, connection)
-            await connection.close()
-            raise problem from error
+            await execute(connection, "listen")
         except BaseException:
             await connection.close()
             raise
@@ -94,7 +89,7 @@ class Listener:
             # Those of our sessions that may still hold it, half dead: the last one that stood, and any that broke between
             # taking the name and standing.
             for half_dead in self._backends:
-                await connection.execute(query("lock_holder"), {"name": before, "pid": half_dead})
+                await execute(connection, "lock_holder", name=before, pid=half_dead)
             if await self._try_lock(connection, before):
                 return before
         base = self._settings.supervisor_name
@@ -106,8 +101,7 @@ class Listener:
 
     @staticmethod
     async def _try_lock(connection: psycopg.AsyncConnection[Any], name: str) -> bool:
-        cursor = await connection.execute(query("lock_name"), {"name": name})
-        row = await cursor.fetchone()
+        row = await (await execute(connection, "lock_name", name=name)).fetchone()
         return row is not None and bool(row[0])
 
     async def listen(self) -> None:
@@ -120,7 +114,7 @@ class Listener:
                     self._on_cancel(notice.payload)
                 else:
                     self._on_wake(notice.payload)
-        except psycopg.OperationalError as error:
+        except (psycopg.Error, UnicodeError) as error:
             raise unreachable(error) from error
         raise DatabaseUnreachable("the LISTEN connection was closed")
 

@@ -16,6 +16,8 @@ from supervisor.store.connection import connect, unreachable
 from supervisor.store.statements import Migration, migrations, query
 
 DEFAULT_PUBLIC_SCHEMA = "public"
+_PRIVILEGE = "42501"
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class SchemaState:
 
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
-    """Turn what the database refuses, for want of privileges as a rule, into an error for people.
+    """Turn what the database refuses into an error for people: its own words, and what to do.
 
     A connection that broke is no refusal. Raises SchemaError, DatabaseUnreachable.
     """
@@ -39,21 +41,26 @@ def _readable() -> Iterator[None]:
         # No code: libpq's own word that the link is gone. 57P: the server ends the session, and says so.
         if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "57P").startswith("57P"):
             raise unreachable(error) from error
-        said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
-        raise SchemaError(
-            "\n".join(filter(None, said)) + "\nthe role must own the schema jobsupervisor, or may create it"
-        ) from None
+        way_out = (
+            "the role must own the schema jobsupervisor, or may create it"
+            if error.sqlstate == _PRIVILEGE
+            else "nothing was changed; put that right and run it again"
+        )
+        said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint, way_out)
+        raise SchemaError("\n".join(filter(None, said))) from None
 
 
 def migrate(url: str, public_schema: str | None = None) -> SchemaState:
     """Apply what is pending; return the state as it was before.
 
     Raises SchemaError when the database is newer than the program, when an applied file was changed since, when the
-    public schema differs from the installed one, or when a public name is taken by an object that is not ours.
+    public schema differs from the installed one, or when a public name or the private schema is taken by what is not ours.
     """
     with _readable(), connect(url) as connection, connection.transaction():
         connection.execute(query("migration_lock"))
         state = _state(connection, public_schema)
+        if not state.applied:
+            _refuse_strangers(connection)
         for migration in state.pending:
             _apply(connection, migration, state.public_schema)
     return state
@@ -107,7 +114,7 @@ def _state(connection: psycopg.Connection[Any], public_schema: str | None) -> Sc
     """Compare what the database records with what this program ships."""
     shipped = migrations()
     rows: list[tuple[int, str, str, str]] = []
-    if connection.cursor(row_factory=scalar_row).execute(query("migration_installed")).fetchone():
+    if _is_recorded(connection):
         rows = cast("list[tuple[int, str, str, str]]", connection.execute(query("migration_applied")).fetchall())
     if rows and rows[-1][0] > shipped[-1].version:
         raise SchemaError(
@@ -131,6 +138,24 @@ def _state(connection: psycopg.Connection[Any], public_schema: str | None) -> Sc
         pending=shipped[len(rows) :],
         public_schema=installed or public_schema or DEFAULT_PUBLIC_SCHEMA,
     )
+
+
+def _is_recorded(connection: psycopg.Connection[Any]) -> bool:
+    """Whether there is a table of ours for applied migrations."""
+    return bool(connection.cursor(row_factory=scalar_row).execute(query("migration_installed")).fetchone())
+
+
+def _refuse_strangers(connection: psycopg.Connection[Any]) -> None:
+    """Raise SchemaError where the private schema has objects, though no migration is recorded: they are somebody's."""
+    rows = connection.execute(query("migration_strangers"), {"recorded": _is_recorded(connection)}).fetchall()
+    if rows:
+        named = ", ".join(row[0] for row in rows[:_MOST_NAMED])
+        more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+        raise SchemaError(
+            f"the schema jobsupervisor must be ours alone, and no migration is recorded there, but it has {named}{more}; "
+            "they are left alone. Rename that schema (`alter schema jobsupervisor rename to …`), or, if this is a copy "
+            "of an installation, restore its table jobsupervisor.migration with its rows too"
+        )
 
 
 def _apply(connection: psycopg.Connection[Any], migration: Migration, public_schema: str) -> None:

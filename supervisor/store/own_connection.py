@@ -23,7 +23,7 @@ def open_connection(url: str, application: str) -> psycopg.Connection[Any]:
     """
     try:
         return psycopg.connect(conninfo(url, application), autocommit=True, prepare_threshold=None)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from error
 
 
@@ -33,7 +33,7 @@ async def open_async_connection(url: str, application: str) -> psycopg.AsyncConn
         return await psycopg.AsyncConnection.connect(
             conninfo(url, application), autocommit=True, prepare_threshold=None
         )
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from error
 
 

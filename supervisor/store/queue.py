@@ -1,27 +1,21 @@
-"""The work connection: one statement at a time, each a named query. Knows the SQL's columns, and no policy."""
+"""The queue's statements, from the side of one supervisor: what each is told, and what it answers. No policy."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import socket
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import psycopg
-from psycopg.rows import dict_row
 
-from renderer.outcome import OFFENCES, UNCHARGED, Outcome
-from supervisor.errors import DatabaseUnreachable
 from supervisor.forkserver import KindInfo
-from supervisor.model import Ack, Ending, Job, Token
+from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.connection import connect_async, meaning
-from supervisor.store.statements import query
+from supervisor.store.queue_rows import ack_row, claimed_job, foreign_job, lost
+from supervisor.store.work_connection import WorkConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,51 +66,21 @@ class QueueStore:
     def __init__(self, settings: Settings, name: str, only: str | None = None) -> None:
         self._settings = settings
         self._only = only
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection = WorkConnection()
         self.name = name
         self.owner = 0
 
     async def connect(self) -> None:
         """Open the work connection."""
-        await self.close()
-        self._connection = await connect_async(self._settings.require_database(), f"jobsupervisor {self.name} work")
+        await self._connection.connect(self._settings.require_database(), f"jobsupervisor {self.name} work")
 
     async def close(self) -> None:
         """Close the work connection."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await connection.close()
+        await self._connection.close()
 
-    async def _run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        if self._connection is None:
-            raise DatabaseUnreachable("the work connection is closed")
-        try:
-            async with self._connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(query(statement), parameters)
-                return await cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise meaning(error, self._connection) from error
-
-    @contextlib.contextmanager
-    def watched(self, on_word: Callable[[], None]) -> Iterator[None]:
-        """Call `on_word` once when the server says something while this block waits: that the session is at its end.
-
-        Without it an idle supervisor would notice a connection that broke at its next poll. No statement may be under way.
-        """
-        if self._connection is None or self._connection.closed:
-            yield
-            return
-        loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
-
-        def heard() -> None:
-            loop.remove_reader(descriptor)
-            on_word()
-
-        loop.add_reader(descriptor, heard)
-        try:
-            yield
-        finally:
-            loop.remove_reader(descriptor)
+    def watched(self, on_word: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call `on_word` once when the server says something unasked while this block waits: see `WorkConnection`."""
+        return self._connection.watched(on_word)
 
     @property
     def _lease(self) -> float | None:
@@ -128,8 +92,8 @@ class QueueStore:
     async def register(self, kinds: Mapping[str, KindInfo]) -> None:
         """Make this supervisor and its kinds known; sets `owner`, or keeps the one that it had."""
         listed = [{"name": kind.name, "spec_schema": kind.spec_schema} for kind in kinds.values()]
-        await self._run("register_kinds", kinds=_json(listed))
-        rows = await self._run(
+        await self._connection.run("register_kinds", kinds=_json(listed))
+        rows = await self._connection.run(
             "register_supervisor",
             owner=self.owner or None,
             name=self.name,
@@ -143,11 +107,11 @@ class QueueStore:
 
     async def unregister(self) -> None:
         """Take this supervisor out of the list, unless it leaves jobs to be rescued."""
-        await self._run("unregister_supervisor", owner=self.owner)
+        await self._connection.run("unregister_supervisor", owner=self.owner)
 
     async def name_is_leased(self, name: str) -> bool:
         """Whether a supervisor of that name lives, as far as its lease tells."""
-        rows = await self._run("name_leased", name=name)
+        rows = await self._connection.run("name_leased", name=name)
         return bool(rows[0]["exists"])
 
     async def exchange(
@@ -168,10 +132,10 @@ class QueueStore:
         """
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
-        rows = await self._run(
+        rows = await self._connection.run(
             "exchange",
             owner=owner,
-            acks=_json([_ack_row(ack) for ack in acks]),
+            acks=_json([ack_row(ack) for ack in acks]),
             progress=_json(
                 [
                     {"id": job_id, "attempt": token.attempt, "progress": fraction}
@@ -193,7 +157,7 @@ class QueueStore:
         for row in rows:
             match row["what"]:
                 case "claimed":
-                    answer.claimed.append(_job(row, owner))
+                    answer.claimed.append(claimed_job(row, owner))
                 case "cancel":
                     answer.cancelled.append(str(row["id"]))
                 case "due":
@@ -212,7 +176,7 @@ class QueueStore:
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
         """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""
-        rows = await self._run(
+        rows = await self._connection.run(
             "poll",
             owner=self.owner,
             name=self.name,
@@ -229,10 +193,10 @@ class QueueStore:
         for row in rows:
             match row["what"]:
                 case "orphan":
-                    job = answer.jobs[str(row["id"])] = _foreign(row)
-                    answer.lost.append(Ack(job.id, job.token, _lost(row)))
+                    job = answer.jobs[str(row["id"])] = foreign_job(row)
+                    answer.lost.append(Ack(job.id, job.token, lost(row)))
                 case "unknown":
-                    job = answer.jobs[str(row["id"])] = _foreign(row)
+                    job = answer.jobs[str(row["id"])] = foreign_job(row)
                     answer.unknown.append(Ack(job.id, job.token, None))
                 case "work":
                     answer.work = True
@@ -247,74 +211,5 @@ class QueueStore:
         return answer
 
 
-def _job(row: dict[str, Any], owner: int) -> Job:
-    return Job(
-        id=str(row["id"]),
-        token=Token(owner, row["attempt"]),
-        kind=row["kind"],
-        spec=row["spec"],
-        config=row["config"],
-        timeout=row["timeout"],
-        memory_mb=row["memory_mb"],
-        user_id=row["user_id"],
-        correlation_id=row["correlation_id"],
-    )
-
-
-def _lost(row: dict[str, Any]) -> Ending:
-    """Return the ending of a job whose supervisor is gone."""
-    now = time.monotonic()
-    return Ending(
-        Outcome.LOST, "its supervisor died", started=now - row["seconds"], finished=now, alone=bool(row["alone"])
-    )
-
-
-def _foreign(row: dict[str, Any]) -> Job:
-    """Return a job that did not come to us through an exchange, under the token that it has."""
-    return Job(
-        id=str(row["id"]),
-        token=Token(row["owner"], row["attempt"]),
-        kind=row["kind"],
-        spec="",
-        config="",
-        timeout=None,
-        memory_mb=None,
-        user_id=row["user_id"],
-        correlation_id=row["correlation_id"],
-    )
-
-
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _ack_row(ack: Ack) -> dict[str, Any]:
-    """Return an ack as the exchange reads it; ages instead of times, since clocks differ."""
-    row: dict[str, Any] = {"id": ack.job_id, "owner": ack.token.owner, "attempt": ack.token.attempt}
-    ending = ack.ending
-    if ending is None:
-        return row | {"charge": False, "offence": False}
-    now = time.monotonic()
-    row |= {
-        "outcome": ending.outcome,
-        "charge": ending.outcome not in UNCHARGED,
-        "offence": ending.outcome in OFFENCES or ending.alone,
-        "error": ending.error,
-        "progress": ending.progress,
-        "started_ago": now - ending.started,
-        "finished_ago": now - ending.finished,
-        "peak_memory_bytes": ending.peak_memory_bytes,
-        "cpu_seconds": ending.cpu_seconds,
-        "exit_signal": ending.exit_signal,
-        "stderr_tail": ending.stderr_tail,
-        "timeout_seconds": ending.timeout_seconds,
-        "memory_limit_bytes": ending.memory_limit_bytes,
-    }
-    if ending.artifact is not None:
-        row |= {
-            "output_url": ending.artifact.url,
-            "output_sha256": ending.artifact.sha256,
-            "output_bytes": ending.artifact.size,
-            "content_type": ending.artifact.content_type,
-        }
-    return row

@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from supervisor.errors import ConfigurationError
+from supervisor.errors import ConfigurationError, SchemaError
 from supervisor.store import calls
 from supervisor.store.calls import FIND_SCHEMA, Call
 from supervisor.store.deadline import Deadline
@@ -27,14 +27,17 @@ Connection = psycopg.Connection[Any]
 
 
 def send(connection: Connection, call: Call[T], schema: str = "") -> T:
-    """Send one call. Raises Refused or DatabaseUnreachable; the connection's transaction is left as the error left it."""
+    """Send one call. Raises Refused, SchemaError or DatabaseUnreachable.
+
+    The connection's transaction is left as the error left it.
+    """
     try:
         # Not connection.cursor(): its owner may have chosen another class, with another way to write parameters.
         with psycopg.Cursor(connection, row_factory=dict_row) as cursor:
             cursor.execute(call.text(schema), call.parameters)
             rows = cursor.fetchall() if cursor.description else []
-    except (psycopg.Error, UnicodeEncodeError) as error:
-        raise refusal(error, connection) from error
+    except (psycopg.Error, UnicodeError) as error:
+        raise refusal(error, connection, call.name) from error
     return call.answer(rows)
 
 
@@ -144,4 +147,9 @@ class RenderQueue:
     def _send(self, connection: Connection, call: Call[T]) -> T:
         if not self._schema:
             self._schema = send(connection, FIND_SCHEMA)
-        return send(connection, call, self._schema)
+        try:
+            return send(connection, call, self._schema)
+        except SchemaError:
+            # Gone, or installed again somewhere else: the next call asks where.
+            self._schema = ""
+            raise

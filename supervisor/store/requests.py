@@ -82,7 +82,11 @@ def _json(name: str, value: object) -> str:
 
 def _moment(run_at: datetime | None) -> datetime | None:
     """Return `run_at` as it is, if it says which moment it is: without a zone the server would take its own."""
-    if run_at is not None and run_at.tzinfo is None:
+    if run_at is None:
+        return None
+    if not isinstance(run_at, datetime):
+        raise Refused(f"run_at must be a datetime, got {run_at!r}", hint="datetime.fromisoformat reads text.")
+    if run_at.tzinfo is None:
         raise Refused(
             f"run_at must have a time zone, got {run_at.isoformat()}",
             hint="datetime.now(UTC) + timedelta(minutes=5) has one.",
@@ -93,4 +97,7 @@ def _moment(run_at: datetime | None) -> datetime | None:
 def _seconds(timeout: timedelta | float | None) -> float | None:
     if timeout is None:
         return None
-    return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    try:
+        return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    except (TypeError, ValueError, OverflowError):
+        raise Refused(f"timeout must be a timedelta or a number of seconds, got {timeout!r}") from None

@@ -13,7 +13,7 @@ from typing import Any, cast
 import orjson
 import psycopg
 
-from supervisor.store.connection import connect, unreachable
+from supervisor.store.connection import connect, meaning
 from supervisor.store.statements import query
 
 _LOCK_MILLISECONDS = 100
@@ -29,14 +29,14 @@ class RetentionStore:
     @classmethod
     @contextmanager
     def open(cls, url: str) -> Iterator[RetentionStore | None]:
-        """Connect; yield None when another supervisor keeps house just now. Raises DatabaseUnreachable."""
+        """Connect; yield None when another supervisor keeps house just now. Raises DatabaseUnreachable, StatementFailed."""
         with connect(url, "jobsupervisor retention") as connection:
             try:
                 connection.execute(query("lock_timeout"), {"milliseconds": str(_LOCK_MILLISECONDS)})
                 alone = connection.execute(query("retention_lock")).fetchone()
                 yield cls(connection) if alone and alone[0] else None
-            except psycopg.OperationalError as error:
-                raise unreachable(error) from error
+            except psycopg.Error as error:
+                raise meaning(error, connection, "retention") from error
 
     def _patiently(self, *statements: str) -> bool:
         """Run what needs a table's lock, in one transaction, several times if need be; False when it never got it."""

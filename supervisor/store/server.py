@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from supervisor.store.connection import connect
+import psycopg
+
+from supervisor.store.connection import connect, meaning
 from supervisor.store.statements import query
 
 
 def server_version(url: str) -> tuple[int, str]:
-    """Return the major version and the server's own words. Raises DatabaseUnreachable."""
+    """Return the major version and the server's own words. Raises DatabaseUnreachable, StatementFailed."""
     with connect(url) as connection:
-        row = connection.execute(query("server_version")).fetchone()
+        try:
+            row = connection.execute(query("server_version")).fetchone()
+        except psycopg.Error as error:
+            raise meaning(error, connection, "server_version") from error
     if row is None:
         raise RuntimeError("the server answered no version")
     return int(row[0]), str(row[1])

@@ -32,6 +32,8 @@ END = """
 select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity
 where datname = current_database() and application_name = %s
 """
+NO_TEXT = r"do $$ begin execute E'notify {}, ''\xff'''; end $$"
+"""Notifies on a channel with a byte that is no text."""
 _numbers = itertools.count(1)
 
 
@@ -87,6 +89,18 @@ def database_with_schema(server: EmbeddedServer, schema: str) -> Iterator[str]:
     with psycopg.connect(server.url(name)) as connection:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
     migrate(server.url(name), schema)
+    yield server.url(name)
+    assert drop_database(server, name) == []
+
+
+@contextmanager
+def database_of_any_bytes(server: EmbeddedServer) -> Iterator[str]:
+    """Yield the URL of a migrated database whose encoding lets every byte through."""
+    name = f"client_{next(_numbers)}"
+    statement = "create database {} encoding 'SQL_ASCII' locale 'C' template template0"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    migrate(server.url(name))
     yield server.url(name)
     assert drop_database(server, name) == []
 

@@ -83,7 +83,7 @@ def test_a_kind_is_made_known(database: str) -> None:
         for _ in range(2):
             register_render_worker("gate", behaviour.gate, url=database)
         client.enqueue("gate", {})
-    with enqueuing_role(database) as url, pytest.raises(Refused, match=r"permission denied.*\n.*who may what"):
+    with enqueuing_role(database) as url, pytest.raises(Refused, match=r"permission denied.*\n.*that owns the schema"):
         register_render_worker("write", behaviour.write, url=url)
 
 

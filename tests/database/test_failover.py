@@ -13,10 +13,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
-from supervisor.embedded import EmbeddedServer, find_binaries
+from supervisor.embedded import EmbeddedServer
 from supervisor.embedded.account import choose
 from tests.database.support import end, event, files, memory_directory, migrated_server, recovered, wait_until
+from tests.plugins.databases import program
 from tests.service.support import Queue, Service, artifact
 
 DURABLE = {"synchronous_commit": "on"}
@@ -32,14 +34,13 @@ def standby_of(primary: EmbeddedServer) -> Iterator[EmbeddedServer]:
     directory = Path(tempfile.mkdtemp(prefix="jobsupervisor-standby-", dir=memory_directory()))
     try:
         directory.chmod(0o711)
-        tool = find_binaries() / "pg_basebackup"
+        tool = program(primary, "pg_basebackup")
         backup: list[str | Path] = [
             tool,
             "-d",
             primary.url(),
             "-D",
             directory / "data",
-            "-R",
             "-X",
             "stream",
             "-c",
@@ -47,6 +48,11 @@ def standby_of(primary: EmbeddedServer) -> Iterator[EmbeddedServer]:
             "--no-sync",
         ]
         subprocess.run(backup, check=True, env={"PATH": os.environ["PATH"], "LC_ALL": "C"}, capture_output=True)
+        # Not by the tool's -R: a newer tool than the server writes options there that the server does not know.
+        (directory / "data" / "standby.signal").touch()
+        with (directory / "data" / "postgresql.auto.conf").open("a") as configuration:
+            quoted = make_conninfo(primary.url()).replace("'", "''")
+            configuration.write(f"primary_conninfo = '{quoted}'\n")
         if account := choose():
             account.own(directory / "data")
         with EmbeddedServer.start(directory, options={"fsync": "off"}) as standby:

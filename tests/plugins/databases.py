@@ -7,6 +7,9 @@
     def test_four(database): ...             # as test_one, once for each major version
 
 A test that stops or kills a server starts one of its own.
+
+JOBSUPERVISOR_PG_BIN=/usr/lib/postgresql/14/bin makes that server the default one, as it does for `demo`: so all of the
+tests run on any version. Programs that its package lacks are taken from another server's.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ OPTIONS = {"max_wal_size": "256MB"}
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30  # bytes
 DISCONNECT_SECONDS = 5.0
-LEFT_OVER = "select pid, application_name, state, query from pg_stat_activity where datname = %s"
+# A worker of autovacuum is nobody's connection, and gives way to `drop database`.
+LEFT_OVER = """
+select pid, application_name, state, query from pg_stat_activity where datname = %s and backend_type = 'client backend'
+"""
 
 
 class Servers:
@@ -71,6 +77,14 @@ class Servers:
         """Stop them all."""
         while self._running:
             self._running.popitem()[1].stop()
+
+
+def program(server: EmbeddedServer, name: str) -> Path:
+    """Return a program such as psql, of the server's own package or of the newest that has it: those work with older servers."""
+    for directory in (server.bin, *(directory for _, directory in installed_binaries())):
+        if os.access(directory / name, os.X_OK):
+            return directory / name
+    pytest.skip(f"{name} is not installed beside any server")
 
 
 def _fast_directory() -> Path | None:

@@ -11,13 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import SchemaError
 from supervisor.store.client import Client
 from supervisor.store.migrate import migrate, nothing_applied, require_current, schema_state, script
 from supervisor.store.statements import migrations
-from tests.plugins.databases import create_database, drop_database
+from tests.plugins.databases import create_database, drop_database, program
 
 NEWEST = migrations()[-1].version
 ALL = tuple(migration.version for migration in migrations())
@@ -49,10 +50,15 @@ def ask(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def database_of(url: str) -> str:
+    """Return the name of the database that a URL leads to."""
+    return str(conninfo_to_dict(url)["dbname"])
+
+
 def run_script(server: EmbeddedServer, url: str, text: str) -> str:
     """Run SQL as an operator does by hand; return what psql complained about."""
     return subprocess.run(
-        [server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", url],
+        [program(server, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", url],
         input=text,
         capture_output=True,
         text=True,
@@ -155,6 +161,10 @@ TAKEN = {
         "create function public.enqueue_render(text) returns integer language sql as 'select 1'",
         r"function enqueue_render\(text\)",
     ),
+    "composite type": ("create type public.render_jobs as (mine integer)", "type render_jobs"),
+    "enum": ("create type public.render_dead_letters as enum ('mine')", "type render_dead_letters"),
+    "domain": ("create domain public.render_jobs as integer", "domain render_jobs"),
+    "sequence": ("create sequence public.render_attempts", "sequence render_attempts"),
 }
 
 
@@ -207,15 +217,77 @@ def test_the_public_schema_cannot_change(database: str) -> None:
     assert ask(database, OURS) == before
 
 
-def test_a_failure_in_the_middle_leaves_nothing(empty: str) -> None:
-    """A migration that cannot run to its end is rolled back whole; afterwards it can be run again."""
+STRANGERS = {
+    "view": ("create view jobsupervisor.attempt as select 1 as mine", "view attempt"),
+    "their own records": ("create table jobsupervisor.migration (id integer)", "table migration"),
+    "function": (
+        "create function jobsupervisor.wake() returns integer language sql as 'select 1'",
+        "function wake",
+    ),
+    "type": ("create type jobsupervisor.outcome as enum ('mine')", "type outcome"),
+}
+
+
+@pytest.mark.parametrize(("statement", "named"), STRANGERS.values(), ids=STRANGERS.keys())
+def test_a_private_schema_of_somebody_else_is_left_alone(empty: str, statement: str, named: str) -> None:
+    """What stands in a schema of our name is told with the way out, nothing is changed, and that way works."""
     ask(empty, "create schema jobsupervisor")
-    ask(empty, "create view jobsupervisor.attempt as select 1 as in_the_way")
+    ask(empty, statement)
     before = ask(empty, OURS)
-    with pytest.raises(SchemaError, match="already exists"):
+    with pytest.raises(
+        SchemaError, match=rf"must be ours alone, .* it has {named}; .*alter schema jobsupervisor rename"
+    ):
+        migrate(empty)
+    assert schema_state(empty) == nothing_applied(None)
+    assert ask(empty, OURS) == before
+    ask(empty, "alter schema jobsupervisor rename to theirs")
+    migrate(empty)
+    assert require_current(empty).applied == ALL
+    ask(empty, "drop schema jobsupervisor, public cascade")
+    ask(empty, "create schema public")
+    ask(empty, "alter schema theirs rename to jobsupervisor")
+    assert ask(empty, OURS) == before
+
+
+def test_an_installation_without_its_records_is_left_alone(database: str) -> None:
+    """A copy of our objects whose records are missing is not installed over; with them back it is current."""
+    recorded = ask(database, "select version, name, checksum, public_schema from jobsupervisor.migration")
+    ask(database, "delete from jobsupervisor.migration")
+    before = ask(database, OURS)
+    with pytest.raises(SchemaError, match=r"and \d+ more; .* restore its table jobsupervisor\.migration"):
+        migrate(database)
+    assert ask(database, OURS) == before
+    for row in recorded:
+        ask(database, "insert into jobsupervisor.migration values (%s, %s, %s, %s)", *row)
+    assert require_current(database).applied == ALL
+
+
+def test_an_empty_private_schema_is_taken(empty: str) -> None:
+    """An administrator may have made it for a role that must not create schemas."""
+    ask(empty, "create schema jobsupervisor")
+    migrate(empty)
+    assert require_current(empty).applied == ALL
+
+
+FORBID = """
+create function public.forbid() returns event_trigger language plpgsql as $$ begin raise 'no views on Sundays'; end $$;
+create event trigger forbid on ddl_command_end when tag in ('CREATE VIEW') execute function public.forbid()
+"""
+
+
+def test_a_failure_in_the_middle_leaves_nothing(empty: str) -> None:
+    """A migration that cannot run to its end is rolled back whole; afterwards it can be run again.
+
+    The error is the server's, without a word of privileges, which were not wanting.
+    """
+    ask(empty, FORBID)
+    before = ask(empty, OURS)
+    with pytest.raises(
+        SchemaError, match=r"^no views on Sundays\nnothing was changed; put that right and run it again$"
+    ):
         migrate(empty)
     assert ask(empty, OURS) == before
-    ask(empty, "drop view jobsupervisor.attempt")
+    ask(empty, "drop event trigger forbid")
     migrate(empty)
     assert require_current(empty).applied == ALL
 
@@ -282,6 +354,17 @@ def test_an_owner_can_migrate(owner: str) -> None:
     """The command works for him as well as the script."""
     assert migrate(owner).pending == migrations()
     assert require_current(owner).applied == ALL
+
+
+def test_a_role_that_may_not_create(owner: str) -> None:
+    """Whoever may not install is told which role can."""
+    owned = owner.replace("plain@", "postgres@")
+    assert owned != owner
+    ask(owned, sql.SQL("alter database {} owner to postgres").format(sql.Identifier(database_of(owner))).as_string())
+    with pytest.raises(
+        SchemaError, match=r"^permission denied for database .*\nthe role must own the schema jobsupervisor"
+    ):
+        migrate(owner)
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

@@ -1,0 +1,66 @@
+"""The work connection: one session, one named query at a time. Knows no table and no policy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from supervisor.errors import DatabaseUnreachable
+from supervisor.store.connection import connect_async, meaning
+from supervisor.store.statements import query
+
+
+class WorkConnection:
+    """A connection that is opened again by its owner when it broke. Raises what `meaning` says of an error."""
+
+    def __init__(self) -> None:
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def connect(self, url: str, application: str) -> None:
+        """Open it, in place of the one that there was. Raises DatabaseUnreachable."""
+        await self.close()
+        self._connection = await connect_async(url, application)
+
+    async def close(self) -> None:
+        """Close it."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+    async def run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query and return its rows."""
+        connection = self._connection
+        if connection is None:
+            raise DatabaseUnreachable("the work connection is closed")
+        try:
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(query(statement), parameters)
+                return await cursor.fetchall() if cursor.description else []
+        except (psycopg.Error, UnicodeError) as error:
+            raise meaning(error, connection, statement) from error
+
+    @contextlib.contextmanager
+    def watched(self, on_word: Callable[[], None]) -> Iterator[None]:
+        """Call `on_word` once when the server says something while this block waits: that the session is at its end.
+
+        Without it an idle supervisor would notice a connection that broke at its next poll. No statement may be under way.
+        """
+        if self._connection is None or self._connection.closed:
+            yield
+            return
+        loop, descriptor = asyncio.get_running_loop(), self._connection.fileno()
+
+        def heard() -> None:
+            loop.remove_reader(descriptor)
+            on_word()
+
+        loop.add_reader(descriptor, heard)
+        try:
+            yield
+        finally:
+            loop.remove_reader(descriptor)
