@@ -9,6 +9,7 @@ Messages (renderer.wire). To the child: `job`, with the descriptor of the output
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import faulthandler
 import os
@@ -52,9 +53,11 @@ def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
         status = 0
     except sandbox.LayerMissing as missing:
         _refuse("layer_missing", str(missing))
-    except BaseException:  # noqa: BLE001 - nothing may unwind into the fork server's frames
+    except BaseException:  # noqa: BLE001 - whatever a stranger left in the way
         os.write(2, traceback.format_exc().encode())
-    os._exit(status)
+    finally:
+        # Nothing may unwind into the fork server's frames, not even what goes wrong while the rest is told.
+        os._exit(status)
 
 
 def _refuse(kind: str, reason: str) -> None:
@@ -82,7 +85,8 @@ class Child:
             try:
                 answer = self._attempt(job, spec, config, descriptors[0])
             finally:
-                wire.close_all(descriptors)
+                with contextlib.suppress(OSError):  # a renderer closed it, as with os.fdopen() it easily does
+                    wire.close_all(descriptors)
             wire.send(self._sock, answer)
             self._title("idle")
 
@@ -96,8 +100,7 @@ class Child:
         try:
             answer |= self._render(job, _parse(spec, "spec"), _parse(config, "config"), output)
         except BaseException as error:  # noqa: BLE001 - panics of Rust libraries and sys.exit() are BaseException
-            outcome, message = explain(error, disk_is_full=_is_full(output))
-            answer |= {"outcome": outcome, "error": _printable(message)}
+            answer |= _told(error, output)
         after = resource.getrusage(resource.RUSAGE_SELF)
         answer["cpu_seconds"] = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
         # ru_maxrss is the peak of the whole life of the process (getrusage(2)): it is this job's only if it rose.
@@ -139,6 +142,15 @@ def _parse(text: bytes, field: str) -> Any:
         raise InvalidSpec(f"cannot be parsed: {error}", field=field) from None
 
 
+def _told(error: BaseException, output: int) -> dict[str, Any]:
+    """Return what the answer says of an exception. It is a stranger's: asking it anything may raise again, or lie."""
+    try:
+        outcome, message = explain(error, disk_is_full=_is_full(output))
+        return {"outcome": outcome, "error": _printable(message)}
+    except BaseException:  # noqa: BLE001 - a method of the stranger's
+        return {"outcome": Outcome.RENDER_ERROR, "error": "an exception that cannot be read"}
+
+
 def _printable(text: str) -> str:
     """Cut a text to what is worth keeping, without the lone surrogates that no encoding takes."""
     return text[:_MAX_MESSAGE].encode(errors="replace").decode()
@@ -173,13 +185,16 @@ def _text(error: BaseException) -> str:
     """Return an exception's message; one that cannot be had must not end the child in place of an answer."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - it is a stranger's method
+    except BaseException:  # noqa: BLE001 - it is a stranger's method
         return "(its message cannot be read)"
 
 
 def _is_full(output: int) -> bool:
     """Whether the file system of the artifacts has no room left: bytes or files."""
-    found = os.fstatvfs(output)
+    try:
+        found = os.fstatvfs(output)
+    except OSError:
+        return False  # a renderer closed it
     return found.f_blocks > 0 and (
         found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
     )
@@ -189,7 +204,7 @@ def _explain_os_error(error: OSError, *, disk_is_full: bool) -> tuple[Outcome, s
     text = f"{error.strerror or _text(error)}{_where(error)}"
     if error.errno == errno.EFBIG:
         return Outcome.LIMIT, f"a file grew over the limit of the output: {text}"
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
+    if error.errno in {errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS}:
         return Outcome.LIMIT, f"too many open files: {text}"
     if error.errno == errno.EAGAIN:
         return Outcome.LIMIT, f"too many processes: {text}"

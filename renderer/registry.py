@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -83,7 +84,7 @@ def entry_points() -> dict[str, str]:
 def load(name: str, target: str) -> Kind:
     """Import `package.module:callable` as the kind `name`.
 
-    Raises ImportError or AttributeError as the import does, and TypeError where the target cannot be called.
+    Raises ImportError or AttributeError as the import does, and TypeError where the target cannot be called as a renderer is.
     """
     module_name, _, attribute = target.partition(":")
     found: Any = importlib.import_module(module_name)
@@ -91,5 +92,23 @@ def load(name: str, target: str) -> Kind:
         found = getattr(found, part)
     if not callable(found):
         raise TypeError(f"{target} is not callable; name a function render(spec, config, out)")
+    _require_a_renderer(target, found)
     declared = getattr(found, "__render_declaration__", None)
     return Kind(name, found, declared if isinstance(declared, Declaration) else Declaration())
+
+
+def _require_a_renderer(target: str, found: Callable[..., Any]) -> None:
+    """Raise TypeError for what could be called, and would never render."""
+    body = found if inspect.isroutine(found) else getattr(found, "__call__", found)  # noqa: B004 - that is where its code is
+    if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body) or inspect.isgeneratorfunction(body):
+        raise TypeError(
+            f"{target} must be a plain function, it is asynchronous or a generator; a child renders one job at a time"
+        )
+    try:
+        signature = inspect.signature(found)
+    except ValueError:
+        return  # a function of native code, which does not tell
+    try:
+        signature.bind({}, {}, None)
+    except TypeError as error:
+        raise TypeError(f"{target} must take (spec, config, out), it takes {signature}: {error}") from None

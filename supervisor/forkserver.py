@@ -184,11 +184,12 @@ class ForkServer:
     def _child_ended(self, number: int, pidfd: int) -> None:
         """See that a child has ended; how is the fork server's to say, and soon."""
         self._loop.remove_reader(pidfd)
-        if number in self._running:
-            self._loop.call_later(_ANSWER_SECONDS, self._unreported, number)
+        if (exited := self._running.get(number)) is not None:
+            self._loop.call_later(_ANSWER_SECONDS, self._unreported, exited)
 
-    def _unreported(self, number: int) -> None:
-        if number in self._running:
+    def _unreported(self, exited: asyncio.Future[ExitStatus]) -> None:
+        # Asked of this end, not of the number: that may be a successor's by now.
+        if not exited.done():
             self._kill(f"it must report a child's end within {_ANSWER_SECONDS:g} s; it does not")
 
     def _kill(self, reason: str) -> None:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 INTERVAL = 0.05
 """Seconds between two samples."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 ALLOWANCE = 96 * 1024 * 1024
 """Bytes of library pages that are not held against the job (measured: skia, PyAV, numpy and resvg map 140 MB)."""
@@ -58,9 +62,18 @@ def find(pid: int) -> psutil.Process | None:
 def resident(process: psutil.Process | None) -> int:
     """Return the resident bytes of a process, 0 when it is gone."""
     try:
-        return int(process.memory_info().rss) if process else 0
+        return (int(process.memory_info().rss) or _resident_of_threads(process.pid)) if process else 0
     except psutil.Error:
         return 0
+
+
+def _resident_of_threads(pid: int) -> int:
+    """Return the resident bytes as the threads have them: of a process whose main thread has ended nothing else tells."""
+    most = 0
+    for statm in Path(f"/proc/{pid}/task").glob("*/statm"):
+        with contextlib.suppress(OSError):
+            most = max(most, int(statm.read_text(encoding="ascii").split()[1]) * _PAGE)
+    return most
 
 
 def _resident_descendants(ancestors: Sequence[psutil.Process]) -> int:

@@ -91,6 +91,11 @@ def no_directory(birth: Birth) -> None:  # noqa: ARG001
     os.chdir("/")
 
 
+def at_the_root(birth: Birth) -> None:  # noqa: ARG001
+    """Stand at the root, wherever the supervisor was started."""
+    os.chdir("/")
+
+
 def measure(birth: Birth) -> None:  # noqa: ARG001
     """Read what is mapped before any job, while there is a /proc for certain."""
     joblimits.remember_mapped()

@@ -44,6 +44,9 @@ class Left:
     elsewhere: list[str]
     exit_code: int
     errors: list[dict[str, Any]]
+    log_bytes: int
+    secrets: list[str]
+    """Processes of the service that know of the database: in their environment, command line or what they mapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,20 @@ def run(url: str, directory: Path, cases: Sequence[Case]) -> Aftermath:
         service.ready()
         queue.final(queue.enqueue("noop", {}))
         before = _settled(service, None)
+        secrets = list(_secrets(service))
         jobs = {}
         honest = []
         for number, case in enumerate(cases):
-            spec = case.spec | {name: value for name, value in targets.items() if case.spec.get("do")}
+            spec = case.spec
+            if isinstance(spec, dict) and "do" in spec:
+                spec = spec | targets
             jobs[case.id] = queue.enqueue(case.kind, spec, **case.options)
             if number % 4 == 0:
                 honest.append(queue.enqueue(*_honest(number)))
         ended = {name: _ended(queue, job) for name, job in jobs.items()}
         beside = [_ended(queue, job) for job in honest]
         after = _settled(service, before)
-        left = _left(service, before, after, {row.job["output_url"] for row in (*ended.values(), *beside)})
+        left = _left(service, before, after, {row.job["output_url"] for row in (*ended.values(), *beside)}, secrets)
         return Aftermath(ended, beside, left)
 
 
@@ -166,7 +172,15 @@ def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _left(service: Service, before: _State, after: _State, urls: set[str]) -> Left:
+def _secrets(service: Service) -> Iterator[str]:
+    for process in service.processes():
+        here = Path(f"/proc/{process.pid}")
+        known = [(here / name).read_bytes() for name in ("environ", "cmdline", "maps")]
+        if any(word in text for text in known for word in (b"DATABASE_URL", b"postgresql", b"psycopg")):
+            yield " ".join(process.cmdline())
+
+
+def _left(service: Service, before: _State, after: _State, urls: set[str], secrets: list[str]) -> Left:
     known = {url.removeprefix("file://") for url in urls if url}
     files = [str(path) for path in service.artifacts.rglob("*") if path.is_file() and str(path) not in known]
     exit_code = service.stop()
@@ -178,6 +192,8 @@ def _left(service: Service, before: _State, after: _State, urls: set[str]) -> Le
         list(_elsewhere()),
         exit_code,
         [line for line in service.lines() if line["level"] in {"error", "critical"}],
+        service.log.stat().st_size,
+        secrets,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.hostile.aftermath import Aftermath
@@ -10,7 +12,7 @@ from tests.hostile.cases import Case, case, check
 pytestmark = pytest.mark.timeout(300)
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{}</svg>'
-SHORT = {"timeout": "0.4 s", "says": "over its time of 0.4 s"}
+SHORT: dict[str, Any] = {"timeout": "0.4 s", "says": "over its time of 0.4 s"}
 LEVELS = "".join(f'<g id="g{n}">' + f'<use href="#g{n - 1}"/>' * 10 + "</g>" for n in range(1, 12))
 ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
 

@@ -7,6 +7,7 @@ it are not charged (test_left).
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.hostile.cases import Case, case, check
 
 pytestmark = pytest.mark.timeout(300)
 
-ANSWERED = {"written": "answered"}
+ANSWERED: dict[str, Any] = {"written": "answered"}
 
 CASES = [
     case("21 exit without an answer", "endings.exit_quietly", "crash", says="without a reply"),
@@ -40,12 +41,15 @@ CASES = [
     case("23 answer and hang", "endings.answer_and_hang", "ok", **ANSWERED),
     case("23 answer three times", "endings.answer_and_go_on", "ok", **ANSWERED),
     case("23 threads go on after the answer", "endings.leave_threads", "ok"),
+    case("21 return without an artifact", "endings.say_nothing", "bad_output", says="wrote nothing"),
     case("x raise KeyboardInterrupt", "endings.raise_beyond", "render_error", spec={"name": "KeyboardInterrupt"}),
     case("x raise GeneratorExit", "endings.raise_beyond", "render_error", spec={"name": "GeneratorExit"}),
     case("x raise a BaseException", "endings.raise_beyond", "render_error", spec={"name": "Beyond"}, says="Beyond"),
     case("x raise what cannot be read", "endings.raise_unspeakable", "render_error", says="Mute"),
     case("x raise what lies", "endings.raise_liar", "render_error"),
     case("x sys.exit with what cannot be shown", "endings.raise_exit", "render_error"),
+    case("x sys.exit", "endings.raise_plain_exit", "render_error", says="sys.exit(3)"),
+    case("x refuse the spec", "endings.raise_invalid", "invalid", says="text: must rhyme"),
     case("x endless chain of causes", "endings.raise_endless_chain", "render_error", says="ValueError: first"),
     case("x deep chain of causes", "endings.raise_deep_chain", "render_error", says="ValueError: above"),
     case("x message of 100 MB", "endings.raise_long", "render_error", says="ValueError: ?"),
@@ -53,8 +57,8 @@ CASES = [
     case("x disk full, it says", "endings.raise_as_internal", "limit"),
     case("x break what tells of errors", "endings.break_the_loop", "crash"),
     case("x without standard files", "endings.without_standard_files", "ok", **ANSWERED),
-    case("x close the output", "endings.close_the_output", "ok", **ANSWERED),
-    case("x interrupt whoever goes on", "endings.later_signals", "ok|crash|render_error"),
+    case("x close the output", "endings.close_the_output", "render_error", says="Bad file descriptor"),
+    case("x interrupt whoever goes on", "endings.later_signals", "ok|crash|render_error|timeout", timeout="1 s"),
 ]
 
 

@@ -33,7 +33,8 @@ CASES = [
     case("39 connect to local sockets", "network.connect_locally", "ok", refused=True),
     case("40 fetch", "network.fetch", "ok", refused=True),
     *(
-        case(f"40 SVG image {url}", "svg", "invalid", spec={"svg": SVG.format(f'<image href="{url}"/>')}) for url in URLS
+        case(f"40 SVG image {url}", "svg", "invalid", spec={"svg": SVG.format(f'<image href="{url}"/>')})
+        for url in URLS
     ),
     *(case(f"40 SVG style {n}", "svg", "invalid", spec={"svg": SVG.format(style)}) for n, style in enumerate(STYLES)),
     *(

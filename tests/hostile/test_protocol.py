@@ -12,7 +12,7 @@ from tests.hostile.cases import Case, case, check
 
 pytestmark = pytest.mark.timeout(300)
 
-SHORT = {"timeout": "0.4 s"}
+SHORT: dict[str, Any] = {"timeout": "0.4 s"}
 ANOTHER = json.dumps({"type": "done", "id": "00000000-0000-0000-0000-000000000000", "attempt": 1, "outcome": "ok"})
 
 
@@ -58,14 +58,14 @@ CASES = [
     case("42 progress that is no number", "protocol.not_a_number", "protocol"),
     _says("42 no outcome", "protocol", type="done"),
     _says("42 outcome of a list", "protocol", type="done", outcome=["ok"]),
-    _says("42 ours, it says", "protocol", type="done", outcome="internal", error="the disk is full"),
+    _says("42 ours, it says", "render_error", type="done", outcome="internal", error="the disk is full"),
     _says("42 cancelled, it says", "protocol", type="done", outcome="cancelled"),
     _says("42 lost, it says", "protocol", type="done", outcome="lost"),
     _says("42 ok without a type", "bad_output", type="done", outcome="ok"),
     _says("42 error of a list", "render_error", type="done", outcome="render_error", error=[1, {"a": "\x1b"}]),
     case("42 boasts", "protocol.boast", "ok", written="boasted"),
     case("x descriptors for the supervisor", "protocol.pass_descriptors", "ok", written="passed"),
-    case("x bytes beside the stream", "protocol.out_of_band", "timeout|protocol", timeout="2 s"),
+    case("x bytes beside the stream", "protocol.out_of_band", "timeout|protocol", **SHORT),
     case("44 close everything and run on", "protocol.close_all", "protocol"),
     case("44 hang up and run on", "protocol.hang_up", "protocol"),
 ]

@@ -51,7 +51,7 @@ class Service:
             "RENDER_POLLING_INTERVAL": 3600,
             "RENDER_LOG_LEVEL": "debug",
             "RENDER_PLUGINS": PLUGINS,
-            "RENDER_ALLOW_NEEDS": f"gate:read={directory},escape:subprocesses",
+            "RENDER_ALLOW_NEEDS": f"gate:read={directory}",
             "RENDER_ARTIFACTS_URL": f"file://{self.artifacts}",
         }
         directory.chmod(0o755)  # a child that is another user looks for its gate there

@@ -12,14 +12,17 @@ import termios
 from renderer.sandbox.seccomp.rules import Null, OneOf, flags
 
 # linux/sched.h
-_CLONE_VM, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x800, 0x10000
+_CLONE_VM, _CLONE_FS, _CLONE_FILES, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x200, 0x400, 0x800, 0x10000
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. CLONE_NEWTIME exists for clone3 and unshare only.
 _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 # CLONE_PARENT makes a sibling, which the fork server would take for its own; CLONE_PTRACE, CLONE_UNTRACED are a debugger's.
 _NEVER_CLONE = _NEW_NAMESPACES | 0x00008000 | 0x00002000 | 0x00800000
 
-THREAD = (flags(0, required=_CLONE_VM | _CLONE_SIGHAND | _CLONE_THREAD, forbidden=_NEVER_CLONE),)
-"""clone makes a thread of this process, as pthread_create(3) does, and nothing else."""
+_AS_PTHREAD = _CLONE_VM | _CLONE_FS | _CLONE_FILES | _CLONE_SIGHAND | _CLONE_THREAD
+
+THREAD = (flags(0, required=_AS_PTHREAD, forbidden=_NEVER_CLONE),)
+"""clone makes a thread of this process, as pthread_create(3) does, and nothing else. One with descriptors of its own would
+have as many again as a child may have, and fill as many pipes and sockets."""
 
 NO_NAMESPACE = (flags(0, forbidden=_NEVER_CLONE),)
 """clone makes a thread or a process, in the namespaces that are there."""

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """Endings: without an answer, after it, and with errors that fight whoever reads them."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from renderer import Output
 from tests.hostile.plugins import Json, call, say
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -28,7 +29,7 @@ def exit_quietly(spec: Json, out: Output) -> None:
 
 
 def exit_by_call(spec: Json, out: Output) -> None:
-    """The same, past the interpreter."""
+    """End the same way, past the interpreter."""
     call("exit_group", 0)
 
 
@@ -109,6 +110,10 @@ class Beyond(BaseException):
     """No Exception."""
 
 
+def say_nothing(spec: Json, out: Output) -> None:
+    """Return, and have written nothing."""
+
+
 def raise_beyond(spec: Json, out: Output) -> None:
     """Raise what `except Exception` does not catch: `name`."""
     raise {"KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit, "Beyond": Beyond}[spec["name"]]
@@ -129,7 +134,7 @@ def raise_unspeakable(spec: Json, out: Output) -> None:
 def raise_liar(spec: Json, out: Output) -> None:
     """Raise what answers every question with an exception of its own."""
 
-    class Liar(OSError):
+    class Liar(OSError):  # noqa: N818
         def __getattribute__(self, name: str) -> Any:
             raise Beyond
 
@@ -144,6 +149,20 @@ def raise_exit(spec: Json, out: Output) -> None:
             raise Beyond
 
     raise SystemExit(Code())
+
+
+def raise_plain_exit(spec: Json, out: Output) -> None:
+    """Call sys.exit."""
+    sys.exit(3)
+
+
+def raise_invalid(spec: Json, out: Output) -> None:
+    """Refuse the spec with an exception of its own that only has the right name."""
+
+    class InvalidSpec(Exception):  # noqa: N818
+        pass
+
+    raise InvalidSpec("text: must rhyme")
 
 
 def raise_endless_chain(spec: Json, out: Output) -> None:
@@ -185,7 +204,7 @@ def break_the_loop(spec: Json, out: Output) -> None:
         raise Beyond
 
     traceback.format_exc = traceback.extract_tb = broken
-    os._exit = os.write = broken  # type: ignore[assignment]
+    os._exit = os.write = broken
     os.close(3)
     raise ValueError
 
@@ -195,7 +214,7 @@ def without_standard_files(spec: Json, out: Output) -> None:
     for file in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         if file is not None:
             file.close()
-    sys.stdout = sys.stderr = sys.stdin = None  # type: ignore[assignment]
+    sys.stdout = sys.stderr = sys.stdin = None
     os.closerange(0, 3)
     out.content_type = "text/plain"
     out.write(b"answered")

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """Files: of others, outside, too many, too large, and such as stay."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from tests.hostile.plugins import Json, report
 MARK = "jobsupervisor-hostile"
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -29,7 +31,15 @@ def read_others(spec: Json, out: Output) -> None:
     paths = [
         *("/etc/shadow", "/etc/passwd", "/etc/hostname", "/root/.ssh", "/root/.bashrc", "/var/log", "/var/lib", "/run"),
         *("/sys/kernel", "/boot", "/proc/1/environ", "/proc/self/environ", "/proc/cpuinfo", "/proc/net/tcp"),
-        *("/proc/sysvipc/shm", "/proc/sys/kernel/hostname", "/proc/keys", "/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/vda"),
+        *(
+            "/proc/sysvipc/shm",
+            "/proc/sys/kernel/hostname",
+            "/proc/keys",
+            "/dev/mem",
+            "/dev/kmsg",
+            "/dev/tty",
+            "/dev/vda",
+        ),
         *("/etc/../etc/shadow", "/proc/self/root/etc/shadow", "/proc/self/cwd/etc/shadow", "/usr/lib/../../etc/shadow"),
         *spec["secrets"],
     ]
@@ -122,7 +132,7 @@ def descriptors(spec: Json, out: Output) -> None:
 def instead_of_the_output(spec: Json, out: Output) -> None:
     """Put something else in the place of the output's descriptor: `what`."""
     Path("/tmp/linked").write_text("other", encoding="ascii")
-    others = {
+    others: dict[str, Callable[[], int]] = {
         "directory": lambda: os.open("/tmp", os.O_RDONLY),
         "fifo": lambda: os.pipe()[1],
         "device": lambda: os.open("/dev/zero", os.O_RDONLY),

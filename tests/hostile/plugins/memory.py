@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """Memory: as much as there is, by every way that leads to some."""
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STEP = 4 << 20
 KEPT: list[Any] = []
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -65,11 +66,19 @@ def resurrect(spec: Json, out: Output) -> None:
 
 
 def decompress(spec: Json, out: Output) -> None:
-    """Unpack a gigabyte out of a megabyte."""
-    packer = zlib.compressobj(9)
+    """Unpack much more than the limit out of a megabyte."""
+    packer = zlib.compressobj(1)
     block = bytes(STEP)
-    packed = b"".join(packer.compress(block) for _ in range(256)) + packer.flush()
+    packed = b"".join(packer.compress(block) for _ in range(48)) + packer.flush()
     out.write(zlib.decompress(packed))
+
+
+def swallow(spec: Json, out: Output) -> None:
+    """Catch the want of memory and raise something else."""
+    try:
+        bytearray(8 << 30)
+    except MemoryError:
+        raise ValueError("something went wrong") from None
 
 
 def reserve(spec: Json, out: Output) -> None:
@@ -105,21 +114,25 @@ def shared_without_main_thread(spec: Json, out: Output) -> None:
 
 
 def temporary_files(spec: Json, out: Output) -> None:
-    """Fill the file system `where`, in files with or without a name."""
-    flags = os.O_TMPFILE if spec.get("unnamed") else os.O_CREAT | os.O_TRUNC
-    name = spec["where"] if spec.get("unnamed") else f"{spec['where']}/hostile-flood"
-    file = os.open(name, flags | os.O_RDWR, 0o600)
-    while True:
+    """Fill the file system `where` with files, each below the limit of one, with or without a name."""
+    for number in range(1000):
+        unnamed = spec.get("unnamed")
+        name = spec["where"] if unnamed else f"{spec['where']}/hostile-flood-{number}"
+        file = os.open(name, os.O_RDWR | (os.O_TMPFILE if unnamed else os.O_CREAT), 0o600)
         os.write(file, b"x" * STEP)
+        if not unnamed:
+            os.close(file)
 
 
 def mapped_files(spec: Json, out: Output) -> None:
-    """Fill a file of a memory file system through a mapping."""
-    with Path("/tmp/hostile-mapped").open("w+b") as file:
-        file.truncate(256 << 20)
-        area = mmap.mmap(file.fileno(), 256 << 20)
-        for offset in range(0, len(area), 4096):
-            area[offset] = 1
+    """Fill files of a memory file system through mappings."""
+    for number in range(1000):
+        with Path(f"/tmp/hostile-mapped-{number}").open("w+b") as file:
+            file.truncate(STEP)
+            area = mmap.mmap(file.fileno(), STEP)
+            KEPT.append(area)
+            for offset in range(0, STEP, 4096):
+                area[offset] = 1
 
 
 def kernel_objects(spec: Json, out: Output) -> None:
@@ -140,25 +153,28 @@ def kernel_objects(spec: Json, out: Output) -> None:
     )
 
 
-def posix_shared_memory(spec: Json, out: Output) -> None:
-    """Leave a named segment of POSIX shared memory behind."""
-    segment = shared_memory.SharedMemory("hostile-posix", create=True, size=STEP)
-    segment.buf[:4] = b"left"
-    out.write(b"left")
-    out.flush()
-    os.kill(os.getpid(), signal.SIGKILL)  # before Python's tracker could clean up
+def named_segment(spec: Json, out: Output) -> None:
+    """Make a segment of shared memory with a name as Python's library does, which starts a process for it."""
+    shared_memory.SharedMemory("hostile-posix", create=True, size=STEP)
+
+
+def segment_that_stays(spec: Json, out: Output) -> None:
+    """Leave a segment of POSIX shared memory behind, which is a file of that name."""
+    with Path("/dev/shm/hostile-posix").open("w+b") as file:
+        file.write(b"left")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pipes(spec: Json, out: Output) -> None:
     """Hide memory in the buffers of pipes; a larger one is asked for first."""
     import fcntl
 
-    reader, writer = os.pipe()
+    _, writer = os.pipe()
     try:
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20)
     except PermissionError:
         while True:
-            reader, writer = os.pipe()
+            _, writer = os.pipe()
             os.set_blocking(writer, False)
             os.write(writer, b"x" * (1 << 20))
 
@@ -171,7 +187,7 @@ def sockets(spec: Json, out: Output) -> None:
     while True:
         left, right = socket.socketpair()
         for end in (left, right):
-            end.setblocking(False)
+            end.setblocking(False)  # noqa: FBT003
             try:
                 while True:
                     end.send(block)
@@ -197,7 +213,7 @@ def deep_native(spec: Json, out: Output) -> None:
     """Recurse in native code until the stack ends."""
     sys.setrecursionlimit(1 << 30)
     nested: list[Any] = []
-    for _ in range(1_000_000):
+    for _ in range(200_000):
         nested = [nested]
     KEPT.append(nested)
     repr(nested)

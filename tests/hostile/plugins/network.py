@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """The network, near and far, and the sockets of the machine."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from renderer import Output
 from tests.hostile.plugins import Json, call, report
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -18,7 +19,16 @@ def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
 def connect(spec: Json, out: Output) -> None:
     """Reach `port`, which is open on this machine, and the world, by every family of sockets."""
     here = ("127.0.0.1", int(spec["port"]))
-    families = {"netlink": 16, "packet": 17, "vsock": 40, "alg": 38, "bluetooth": 31, "can": 29, "xdp": 44, "qipcrtr": 42}
+    families = {
+        "netlink": 16,
+        "packet": 17,
+        "vsock": 40,
+        "alg": 38,
+        "bluetooth": 31,
+        "can": 29,
+        "xdp": 44,
+        "qipcrtr": 42,
+    }
     report(
         out,
         {

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """Privileges: everything that a kernel does for root and for the curious."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NAMESPACES = {
 _RAISED = ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_CORE")
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -44,7 +45,9 @@ def become_root(spec: Json, out: Output) -> None:
             "setresgid": lambda: os.setresgid(0, 0, 0),
             "setgroups": lambda: os.setgroups([0]),
             "setfsuid": lambda: call("setfsuid", 0),
-            "capset": lambda: call("capset", (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(*[2**32 - 1] * 6)),
+            "capset": lambda: call(
+                "capset", (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(*[2**32 - 1] * 6)
+            ),
             "mount": lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
             "umount": lambda: call("umount2", b"/proc", 2),
             "fsopen": lambda: call("fsopen", b"tmpfs", 0),
@@ -83,8 +86,7 @@ def _raise_limit(limit: int) -> object:
 
 def rare_calls(spec: Json, out: Output) -> None:
     """Make calls that open up the kernel."""
-    attributes = ctypes.create_string_buffer(128)
-    attributes[4] = 128
+    attributes = ctypes.create_string_buffer(b"\0\0\0\0\x80", 128)
     report(
         out,
         {
@@ -109,7 +111,7 @@ def rare_calls(spec: Json, out: Output) -> None:
             "move_pages": lambda: call("move_pages", 1, 0, None, None, None, 0),
             "lookup_dcookie": lambda: call("lookup_dcookie", 0, attributes, 128),
             "syslog": lambda: call("syslog", 3, attributes, 128),
-            "rseq of tomorrow": lambda: ctypes.CDLL(None).syscall(600) + 1 or _missing(),
+            "rseq of tomorrow": lambda: _checked(ctypes.CDLL(None).syscall(600)),
             "type for the operator": lambda: fcntl.ioctl(0, 0x5412, b"x"),
             "take the terminal": lambda: fcntl.ioctl(0, 0x540E, 1),
             "paste for the operator": lambda: fcntl.ioctl(1, 0x541C, b"\3"),
@@ -123,8 +125,10 @@ def rare_calls(spec: Json, out: Output) -> None:
     )
 
 
-def _missing() -> None:
-    raise OSError(38, "no such call")
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(38, "no such call")
+    return result
 
 
 def other_convention(spec: Json, out: Output) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """Processes: more of them, of others, and such as stay. `render` may start none; `family` is for a kind that may."""
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from renderer import Output
-from tests.hostile.plugins import Json, call, report
+from tests.hostile.plugins import Attempts, Json, call, report
 
 _CLONE_VM, _CLONE_SIGHAND, _CLONE_THREAD = 0x100, 0x800, 0x10000
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -96,9 +97,9 @@ def leave(spec: Json, out: Output) -> None:
 
 
 def outlive(spec: Json, out: Output) -> None:
-    """Undo what ties it to its parents, start others that do the same, and tell; then stay."""
+    """Undo what ties it to its parents, start others that do the same unless `alone`, and tell; then stay."""
     libc = ctypes.CDLL(None)
-    for _ in range(4):
+    for _ in range(0 if spec.get("alone") else 4):
         if os.fork() == 0:
             os.setsid()
             break
@@ -112,24 +113,30 @@ def outlive(spec: Json, out: Output) -> None:
 
 
 def kill_everyone(spec: Json, out: Output) -> None:
-    """Kill all that it can reach."""
+    """Kill all that it can reach; one of its own is there to be reached."""
+    if spec.get("allowed") and os.fork() == 0:
+        signal.pause()
+    # Either reaches all that there are: its own, where it may signal those.
+    everybody: Attempts = {
+        "all": lambda: os.kill(-1, signal.SIGKILL),
+        "group of the first": lambda: os.killpg(1, signal.SIGKILL),
+    }
     report(
         out,
         {
-            "parent": lambda: os.kill(os.getppid(), signal.SIGKILL),
+            **({} if spec.get("allowed") else everybody),
+            "parent": lambda: os.kill(os.getppid() or 1, signal.SIGKILL),
             "first": lambda: os.kill(1, signal.SIGKILL),
             "stop the first": lambda: os.kill(1, signal.SIGSTOP),
-            "group of the first": lambda: os.killpg(1, signal.SIGKILL),
             "tgkill": lambda: call("tgkill", 1, 1, int(signal.SIGKILL)),
             "tkill": lambda: call("tkill", 1, int(signal.SIGKILL)),
             "queue": lambda: call("rt_sigqueueinfo", 1, int(signal.SIGKILL), None),
             "pidfd": lambda: signal.pidfd_send_signal(os.pidfd_open(1), signal.SIGKILL),
-            **{f"process {n}": partial(os.kill, n, signal.SIGKILL) for n in range(3, 400, 7)},
-        }
-        | ({} if spec.get("allowed") else {"all": lambda: os.kill(-1, signal.SIGKILL)}),
+            **{f"process {n}": partial(os.kill, n, signal.SIGKILL) for n in range(4, 400, 7)},
+        },
     )
     if spec.get("allowed"):
-        os.kill(-1, signal.SIGKILL)  # reaches nobody but its own
+        os.kill(-1, signal.SIGKILL)
 
 
 def look_inside(spec: Json, out: Output) -> None:

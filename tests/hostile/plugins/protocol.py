@@ -1,7 +1,9 @@
+# ruff: noqa: ARG001 - every function of a plug-in takes the same arguments
 """The pipes to the supervisor: floods, lies, halves, and silence."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,7 +17,7 @@ from tests.hostile.plugins import Json, own_job, say, send
 JOB_SOCKET = 3
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:
     """Do what `do` names."""
     globals()[spec["do"]](spec, out)
 
@@ -125,7 +127,7 @@ def hang_up(spec: Json, out: Output) -> None:
 def pass_descriptors(spec: Json, out: Output) -> None:
     """Send the supervisor descriptors that it did not ask for, beside good frames."""
     body = json.dumps(own_job() | {"type": "progress", "progress": 0.5}).encode()
-    with socket.socket(fileno=os.dup(JOB_SOCKET)) as sock:
+    with socket.socket(fileno=os.dup(JOB_SOCKET)) as sock, contextlib.suppress(OSError):  # too many under way
         for _ in range(20):
             socket.send_fds(sock, [struct.pack(">I", len(body)) + body], [0, 1, 2, JOB_SOCKET, out.fileno()])
     out.content_type = "text/plain"

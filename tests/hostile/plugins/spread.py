@@ -9,7 +9,7 @@ from renderer import Output
 from tests.hostile.plugins import Json
 
 
-def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001
+def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001 - as the contract has it
     """Have eight processes, each below the limit, hold what is far above it together."""
     for _ in range(8):
         if os.fork() == 0:
