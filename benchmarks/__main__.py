@@ -9,11 +9,12 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import latency, respawn, statements, throughput
+from benchmarks import latency, reaction, respawn, statements, throughput
 from benchmarks.driver import Figure
 
 QUESTIONS: dict[str, Callable[[], Figure | list[Figure]]] = {
     "latency": latency.measure,
+    "reaction": reaction.measure,
     "throughput": throughput.measure,
     "respawn": respawn.measure,
     "statements": statements.measure,

@@ -24,6 +24,7 @@ from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
 from supervisor.settings import Settings
+from supervisor.store.connection import StatementFailed
 from supervisor.store.listener import Listener
 from supervisor.store.migrate import require_current
 from supervisor.store.queue import QueueStore
@@ -127,7 +128,8 @@ class Supervisor:
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
             try:
                 await asyncio.to_thread(keep_house, self._settings)
-            except DatabaseUnreachable as error:
+            except (DatabaseUnreachable, StatementFailed) as error:
+                # What is old can wait, and jobs cannot: neither ends the service.
                 log.warning("retention.put_off", problem=str(error))
 
     async def _listen(self) -> None:

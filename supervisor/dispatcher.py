@@ -84,8 +84,12 @@ class Dispatcher:
         self._event.set()
 
     def name_lost(self) -> None:
-        """Claim nothing: to the others we look dead, and what we claimed now they would take from us, as lost again."""
+        """Claim nothing: to the others we look dead, and what we claimed now they would take from us, as lost again.
+
+        What has not started goes back, as does what a claim that is under way still brings.
+        """
         self._nameless = True
+        self._give_up_waiting()
 
     def name_held(self) -> None:
         """Claim again, and look for what was said meanwhile. The poll tells the others first that we live."""
@@ -123,6 +127,9 @@ class Dispatcher:
     def drain(self) -> None:
         """Claim no more, and give back what has not started."""
         self._draining = True
+        self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
         self._claims.give_up()
         self._event.set()
 
@@ -238,8 +245,8 @@ class Dispatcher:
             self.cancel(job_id)
         self._kill_superseded(answer.claimed)
         self._claims.waiting.extend(self._claims.unknown_of(answer.claimed))
-        if self._draining:
-            self.drain()
+        if self._draining or self._nameless:
+            self._give_up_waiting()
         self._lookout.learn(answer, want, time.monotonic())
         self._start_waiting()
         if self._lookout.look and self._capacity():

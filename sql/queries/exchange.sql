@@ -414,12 +414,15 @@ union all
 select 'blocked', null, (select max(l.priority) from lane l), null, null, null, null, null, null, null, null, 0
 where exists (select from lane) and not exists (select from chosen)
 union all
--- `holder`: who is writing to the queue just now, by virtual transaction; its jobs are not seen yet.
+-- `holder`: who is writing to the queue just now, by virtual transaction; its jobs are not seen yet. Not the exchanges of
+-- supervisors, which say themselves what they leave for others (`hinted`): they are known by the lock on the table of
+-- supervisors, which no client's transaction has. (A session's number does not tell: a pooler lends it to clients too.)
 select 'holder', null, null, l.virtualtransaction, null, null, null, null, null, null, null, 0
 from pg_locks l
 where (select count(*) from claimed) < %(want)s
-    and l.locktype = 'relation' and l.relation = 'jobsupervisor.job'::regclass and l.mode = 'RowExclusiveLock' and l.granted
+    and l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
+    and l.relation in ('jobsupervisor.job'::regclass, 'jobsupervisor.supervisor'::regclass)
     and l.database = (select d.oid from pg_database d where d.datname = current_database())
-    and l.pid is distinct from pg_backend_pid()
-    and coalesce(l.pid, 0) not in (select s.backend_pid from jobsupervisor.supervisor s where s.backend_pid is not null)
+group by l.virtualtransaction
+having not bool_or(l.relation = 'jobsupervisor.supervisor'::regclass)
 order by position

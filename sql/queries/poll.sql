@@ -111,7 +111,8 @@ union all
 -- Who is writing to the queue just now, by virtual transaction; see `holder` in the exchange.
 select 'holder', null, null, null, l.virtualtransaction, null, null, null, null
 from pg_locks l
-where l.locktype = 'relation' and l.relation = 'jobsupervisor.job'::regclass and l.mode = 'RowExclusiveLock' and l.granted
+where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
+    and l.relation in ('jobsupervisor.job'::regclass, 'jobsupervisor.supervisor'::regclass)
     and l.database = (select d.oid from pg_database d where d.datname = current_database())
-    and l.pid is distinct from pg_backend_pid()
-    and coalesce(l.pid, 0) not in (select s.backend_pid from jobsupervisor.supervisor s where s.backend_pid is not null)
+group by l.virtualtransaction
+having not bool_or(l.relation = 'jobsupervisor.supervisor'::regclass)

@@ -16,6 +16,7 @@ from supervisor.store.connection import connect, unreachable
 from supervisor.store.statements import Migration, migrations, query
 
 DEFAULT_PUBLIC_SCHEMA = "public"
+_ENCODINGS = {"UTF8", "SQL_ASCII"}
 _PRIVILEGE = "42501"
 _MOST_NAMED = 8
 
@@ -110,8 +111,20 @@ def bootstrap_text() -> str:
     return query("migration_bootstrap")
 
 
+def _require_unicode(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a database that cannot keep every text: an error message of a job that it cannot would end the service."""
+    encoding = connection.cursor(row_factory=scalar_row).execute(query("database_encoding")).fetchone()
+    # SQL_ASCII keeps bytes as they come.
+    if encoding not in _ENCODINGS:
+        raise SchemaError(
+            f"the database's encoding must be UTF8: it is {encoding}; make a new one with "
+            "`create database … encoding 'UTF8' template template0` and restore into it"
+        )
+
+
 def _state(connection: psycopg.Connection[Any], public_schema: str | None) -> SchemaState:
     """Compare what the database records with what this program ships."""
+    _require_unicode(connection)
     shipped = migrations()
     rows: list[tuple[int, str, str, str]] = []
     if _is_recorded(connection):

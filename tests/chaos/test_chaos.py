@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.run import run
 
-ACTIONS = 40
+ACTIONS = 25
 
 
 @pytest.mark.timeout(300)

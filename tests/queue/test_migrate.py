@@ -45,7 +45,7 @@ def empty(each_server: EmbeddedServer) -> Iterator[str]:
 
 def ask(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Return the rows of one statement, committed."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
@@ -365,6 +365,19 @@ def test_a_role_that_may_not_create(owner: str) -> None:
         SchemaError, match=r"^permission denied for database .*\nthe role must own the schema jobsupervisor"
     ):
         migrate(owner)
+
+
+def test_an_encoding_that_cannot_keep_every_text(each_server: EmbeddedServer) -> None:
+    """A database in LATIN1 is refused with the way out, and nothing is installed in it."""
+    name = f"latin_{next(_numbers)}"
+    ask(each_server.url(), f"create database {name} encoding 'LATIN1' locale 'C' template template0")
+    try:
+        for act in (migrate, schema_state):
+            with pytest.raises(SchemaError, match="encoding must be UTF8: it is LATIN1"):
+                act(each_server.url(name))
+        assert ask(each_server.url(name), "select 1 from pg_namespace where nspname = 'jobsupervisor'") == []
+    finally:
+        assert drop_database(each_server, name) == []
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

@@ -226,7 +226,7 @@ def test_the_queue_does_what_the_model_says(database: str) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=40,
+                max_examples=25,
                 stateful_step_count=30,
                 deadline=None,
                 derandomize=True,

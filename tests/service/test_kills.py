@@ -135,6 +135,6 @@ def test_second_supervisor_takes_another_name(database: str, tmp_path: Path) -> 
             {"name": "main"},
             {"name": "main#2"},
         ]
-        jobs = [queue.enqueue("write", {"text": "x"}) for _ in range(40)]
+        jobs = [queue.enqueue("write", {"text": "x"}) for _ in range(12)]
         assert {queue.final(job)["status"] for job in jobs} == {"completed"}
         assert second.stop() == 0
