@@ -70,8 +70,8 @@ def resident(process: psutil.Process | None) -> int:
 def _resident_of_threads(pid: int) -> int:
     """Return the resident bytes as the threads have them: of a process whose main thread has ended nothing else tells."""
     most = 0
-    for statm in Path(f"/proc/{pid}/task").glob("*/statm"):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it may be gone by now
+        for statm in Path(f"/proc/{pid}/task").glob("*/statm"):
             most = max(most, int(statm.read_text(encoding="ascii").split()[1]) * _PAGE)
     return most
 

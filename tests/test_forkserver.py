@@ -79,6 +79,22 @@ def test_one_that_does_not_report(monkeypatch: pytest.MonkeyPatch) -> None:
     in_a_pool(monkeypatch, work)
 
 
+def test_one_that_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child ended and its number went to another: the time for the report of the first is not held against the second."""
+
+    async def work(pool: OneChild) -> None:
+        process = fork_server(pool)
+        for _ in range(3):
+            child = await pool.taken("noop")
+            child.process.kill()
+            await child.process.exited
+            pool.give_back(child, "noop", Outcome.INTERNAL)
+        await asyncio.sleep(1.5)  # three times what a report may take: nothing may happen then
+        assert fork_server(pool) == process
+
+    in_a_pool(monkeypatch, work)
+
+
 def test_a_pool_can_be_closed_while_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing does not wait for a fork server that says nothing for ever; nothing is left."""
     stopped: list[psutil.Process] = []

@@ -105,7 +105,7 @@ class Fleet:
         environment |= {"DATABASE_URL": url, "TMPDIR": str(self.temporary)}
         gates = directory / "gates"
         gates.mkdir(mode=0o755)
-        environment |= {"RENDER_ALLOW_NEEDS": f"gate:read={gates},escape:subprocesses"}
+        environment |= {"RENDER_ALLOW_NEEDS": f"gate:read={gates}"}
         self._artifacts = f"file://{directory / 'artifacts'}"
         environment |= {"RENDER_ARTIFACTS_URL": self._artifacts}
         environment |= {name: str(value) for name, value in SETTINGS.items()}
