@@ -70,7 +70,7 @@ def _frames(seen: Seen) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]
 
 def _ink(frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool:
     """Whether anything was drawn on the background, which is white or transparent."""
-    return bool(((frame[..., :3] < 200).any(axis=2) & (frame[..., 3] > 0)).any())
+    return bool(((frame[..., :3] < 245).any(axis=2) & (frame[..., 3] > 0)).any())
 
 
 def _wrong_scene(case: Case, seen: Seen, frames: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> str | None:
