@@ -32,10 +32,10 @@ from typing import Any
 
 import setproctitle
 
-from renderer import child, limits, plugins, sandbox, strays, syscalls, wire
+from renderer import child, limits, plugins, strays, syscalls, wire
 from renderer.needs import NONE, Needs
 from renderer.registry import Kind
-from renderer.sandbox import nest, seccomp
+from renderer.sandbox import ForbiddenCalls, SandboxMode, nest, seccomp
 from renderer.sandbox.nest import Nest
 from renderer.sandbox.steps import SECOND, Birth
 
@@ -79,13 +79,13 @@ def main() -> None:
         # Objects that the collector never visits again are pages that children never have to copy.
         gc.collect()
         gc.freeze()
-        mode = sandbox.SandboxMode(start["sandbox"])
+        mode = SandboxMode(start["sandbox"])
         inside = nest.enter(mode, sock, allowed.values())
         try:
             _say_booted(sock, kinds, failed)
         except ConnectionError:
             return  # the supervisor was told to stop while we imported
-        calls = seccomp.Unknown(start["forbidden_calls"])
+        calls = ForbiddenCalls(start["forbidden_calls"])
         for needs in {NONE, *allowed.values()}:
             seccomp.prepare(calls, needs, SECOND)
         ForkServer(sock, mode, calls, inside, kinds, allowed).serve()
@@ -117,8 +117,8 @@ class ForkServer:
     def __init__(
         self,
         sock: socket.socket,
-        mode: sandbox.SandboxMode,
-        forbidden_calls: seccomp.Unknown,
+        mode: SandboxMode,
+        forbidden_calls: ForbiddenCalls,
         inside: Nest,
         kinds: Mapping[str, Kind],
         allowed: Mapping[str, Needs],

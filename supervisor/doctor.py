@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from renderer.sandbox import SandboxMode, nest
+from renderer.sandbox import FILES, PROCESSES, SandboxMode
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
@@ -29,9 +29,9 @@ _NAMESPACES = (
     "kernel.apparmor_restrict_unprivileged_userns, and the seccomp profile of the container"
 )
 _ADVICE = {
-    nest.PROCESSES: _NAMESPACES,
+    PROCESSES: _NAMESPACES,
     "network and ipc namespaces": _NAMESPACES,
-    nest.FILES: "Linux 5.12 or newer, and the right to mount inside a user namespace",
+    FILES: "Linux 5.12 or newer, and the right to mount inside a user namespace",
     "own user": "run the service as a user of its own, as the unit does, or let root map users (CAP_SETUID)",
     "limited processes": _NAMESPACES,
     "Landlock": "Linux 5.13 or newer with landlock among the security modules (/sys/kernel/security/lsm)",

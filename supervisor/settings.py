@@ -18,8 +18,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from renderer.needs import NONE, Needs
-from renderer.sandbox import SandboxMode
-from renderer.sandbox.seccomp import Unknown
+from renderer.sandbox import ForbiddenCalls, SandboxMode
 from supervisor.errors import ConfigurationError
 
 _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
@@ -99,7 +98,7 @@ class Settings(BaseSettings):
     )
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
-    forbidden_calls: Unknown = Field(Unknown.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
+    forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
     plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )

@@ -35,6 +35,11 @@ class OneChild(Pool):
         )
         super().__init__(settings, self.freed.set, lambda _job, _fraction: None)
 
+    @property
+    def idle_children(self) -> int:
+        """How many children wait for a job, the spare among them."""
+        return len(self._idle)
+
     async def taken(self, kind: str) -> Child:
         """Return a child for the kind, when there is one."""
         while (child := self.take(kind)) is None:

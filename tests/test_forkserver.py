@@ -112,7 +112,7 @@ def test_one_that_cannot_fork_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def work(pool: OneChild) -> None:
         process = fork_server(pool)
-        await until(lambda: len(pool._idle) == 2, pool.freed)  # the spare is on its way at first
+        await until(lambda: pool.idle_children == 2, pool.freed)  # the spare is on its way at first
         taken = process.num_fds()
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (taken, before[1]))
@@ -124,7 +124,7 @@ def test_one_that_cannot_fork_now(monkeypatch: pytest.MonkeyPatch) -> None:
         await pool.nursery.bury(child)
         assert fork_server(pool) == process
         assert process.num_fds() == taken
-        assert len(pool._idle) == 2
+        assert pool.idle_children == 2
 
     in_a_pool(monkeypatch, work)
 

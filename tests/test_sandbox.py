@@ -16,7 +16,7 @@ import pytest
 
 from renderer import sandbox
 from renderer.outcome import Outcome
-from renderer.sandbox import SandboxMode, nest
+from renderer.sandbox import FILES, PROCESSES, SandboxMode, nest
 from renderer.sandbox.checklist import CHECKLIST
 from tests.kinds.inside import NAMESPACES
 from tests.pools import LIMITS, OneChild, render, with_pool
@@ -98,7 +98,7 @@ def test_only_the_given_descriptors_are_open(inside: dict[str, Any]) -> None:
 
 def test_namespaces(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
     """Of each kind of namespace but time a child has its own; without layers it has those of the supervisor."""
-    for layer in (nest.PROCESSES, "network and ipc namespaces", nest.FILES):
+    for layer in (PROCESSES, "network and ipc namespaces", FILES):
         need(inside, layer)
     ours = {kind: str(Path("/proc/self/ns", kind).readlink()) for kind in NAMESPACES}
     assert unprotected["namespaces"] == ours
@@ -107,7 +107,7 @@ def test_namespaces(inside: dict[str, Any], unprotected: dict[str, Any]) -> None
 
 def test_processes(inside: dict[str, Any]) -> None:
     """It is the second of its namespace, sees only the first besides, and outside it has another number."""
-    need(inside, nest.PROCESSES)
+    need(inside, PROCESSES)
     assert inside["identity"] == [2, 2, 2]
     assert inside["processes"] in ([], [1, 2])
     assert inside["outside"] > 2
@@ -115,7 +115,7 @@ def test_processes(inside: dict[str, Any]) -> None:
 
 def test_files(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
     """It sees the code of the kinds, and neither other files nor the rest of a checkout; it writes only to its own."""
-    need(inside, nest.FILES)
+    need(inside, FILES)
     readme, code = str(CHECKOUT / "README.md"), str(CHECKOUT / "renderer")
     assert inside["paths"] == {inside["secret"]: False, "/etc/passwd": False, readme: False, code: True}
     assert all(unprotected["paths"].values())
@@ -235,10 +235,10 @@ def test_a_layer_that_cannot_be_had(mode: SandboxMode, inside: dict[str, Any]) -
         assert "unshare" in found
     else:
         missing = {layer: state for layer, state in found.items() if state != "ok"}
-        assert "unshare" in missing[nest.PROCESSES]
+        assert "unshare" in missing[PROCESSES]
         assert set(missing) - {"own user"} == {
-            nest.PROCESSES,
+            PROCESSES,
             "network and ipc namespaces",
-            nest.FILES,
+            FILES,
             "limited processes",
         }

@@ -38,11 +38,13 @@ class Node:
                 found += _LOCAL_URL.findall(value)
         return found
 
+    def targets(self, by_id: dict[str, Node]) -> list[Node]:
+        """Return the elements that drawing this one draws too."""
+        return [by_id[name] for name in self.references() if name in by_id]
 
-def check_expansion(root: Node, *, markers_in_css: bool) -> None:
+
+def check_expansion(root: Node, nodes: list[Node], by_id: dict[str, Node], *, markers_in_css: bool) -> None:
     """Raise ValueError if the document expands too far or too deep, or draws itself."""
-    nodes = _all(root)
-    by_id = {node.attributes["id"]: node for node in reversed(nodes) if "id" in node.attributes}
     _weigh(root, by_id)
     used = markers_in_css or any("marker" in name for node in nodes for name in _names(node))
     heaviest = max((node.weight for node in nodes if node.name == "marker"), default=0)
@@ -55,11 +57,17 @@ def check_expansion(root: Node, *, markers_in_css: bool) -> None:
         raise ValueError(f"its references lead more than {MAX_EXPANDED_DEPTH} levels deep")
 
 
-def _all(root: Node) -> list[Node]:
+def all_nodes(root: Node) -> list[Node]:
+    """Return an element and all within it."""
     found = [root]
     for node in found:  # grows while it is read
         found.extend(node.children)
     return found
+
+
+def by_ids(nodes: list[Node]) -> dict[str, Node]:
+    """Return elements by their ids; of two with one id the first counts."""
+    return {node.attributes["id"]: node for node in reversed(nodes) if "id" in node.attributes}
 
 
 def _names(node: Node) -> list[str]:
@@ -86,6 +94,6 @@ def _weigh(root: Node, by_id: dict[str, Node]) -> None:
         if id(node) in active:
             raise ValueError(f"<{node.name}> draws itself through its references")
         active.add(id(node))
-        below = node.children + [by_id[name] for name in node.references() if name in by_id]
+        below = node.children + node.targets(by_id)
         stack.append((node, below))
         stack.extend((child, None) for child in below)

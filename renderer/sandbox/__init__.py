@@ -23,6 +23,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+PROCESSES = "user and process namespaces"
+FILES = "own file system"
+"""Names of the two layers that the fork server makes."""
+
 JOB_SOCKET = 3
 """The one descriptor besides 0, 1 and 2 that a child keeps."""
 
@@ -48,6 +52,15 @@ class SandboxMode(StrEnum):
     REQUIRED = "required"
     BEST_EFFORT = "best-effort"
     OFF = "off"
+
+
+class ForbiddenCalls(StrEnum):
+    """The setting RENDER_FORBIDDEN_CALLS: what a system call that is not allowed comes to."""
+
+    REFUSE = "refuse"
+    """It fails with EPERM, and the renderer goes on. Libraries that try a call and can do without it stay usable."""
+    KILL = "kill"
+    """The process ends with SIGSYS: whoever tried is stopped there, and it is on record."""
 
 
 class LayerMissing(Exception):  # noqa: N818 - it names a state of the machine, not a fault

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from renderer.sandbox import LayerMissing, SandboxMode, nest, proofs, steps
+from renderer.sandbox import FILES, PROCESSES, LayerMissing, SandboxMode, nest, proofs, steps
 from renderer.sandbox.steps import Birth
 
 
@@ -53,7 +53,7 @@ CHECKLIST: tuple[Step, ...] = (
     Step(
         steps.own_processes,
         "a job must not see or signal another, nor leave anything running",
-        layer=nest.PROCESSES,
+        layer=PROCESSES,
         proof=proofs.no_other_process,
     ),
     Step(
@@ -65,7 +65,7 @@ CHECKLIST: tuple[Step, ...] = (
     Step(
         steps.own_files,
         "a file that is not there cannot be read, and none must stay",
-        layer=nest.FILES,
+        layer=FILES,
         proof=proofs.no_other_file,
     ),
     Step(steps.own_user, "root's files are root's, in a namespace too", layer="own user", proof=proofs.no_root),

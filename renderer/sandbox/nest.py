@@ -23,11 +23,9 @@ import setproctitle
 
 from renderer import syscalls
 from renderer.needs import Needs
-from renderer.sandbox import SandboxMode, jail
+from renderer.sandbox import FILES, PROCESSES, SandboxMode, jail
 from renderer.sandbox.view import outermost, visible
 
-PROCESSES = "user and process namespaces"
-FILES = "own file system"
 OFF = "off"
 OK = "ok"
 

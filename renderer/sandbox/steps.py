@@ -11,7 +11,20 @@ from pathlib import Path
 
 from renderer import syscalls
 from renderer.needs import Needs
-from renderer.sandbox import JOB_SOCKET, OPEN_FILES, SandboxMode, environment, jail, joblimits, landlock, nest, seccomp
+from renderer.sandbox import (
+    FILES,
+    JOB_SOCKET,
+    OPEN_FILES,
+    PROCESSES,
+    ForbiddenCalls,
+    SandboxMode,
+    environment,
+    jail,
+    joblimits,
+    landlock,
+    nest,
+    seccomp,
+)
 from renderer.sandbox.nest import Nest
 
 SECOND = 2
@@ -29,7 +42,7 @@ class Birth:
     mode: SandboxMode
     nest: Nest
     needs: Needs
-    forbidden_calls: seccomp.Unknown
+    forbidden_calls: ForbiddenCalls
     prove: bool = False
     """Whether each layer is to be tried once it is entered."""
 
@@ -125,8 +138,8 @@ def own_namespaces(birth: Birth) -> None:
 
 def own_files(birth: Birth) -> None:
     """Have the read-only tree of the fork server, and /tmp, /dev/shm and /proc that nobody else sees."""
-    if birth.nest.layers[nest.FILES] != nest.OK:
-        raise OSError(birth.nest.layers[nest.FILES])
+    if birth.nest.layers[FILES] != nest.OK:
+        raise OSError(birth.nest.layers[FILES])
     syscalls.unshare(syscalls.CLONE_NEWNS)
     jail.mount_private_parts(birth.nest.shown, _not_granted(birth))
 
@@ -143,7 +156,7 @@ def own_processes(birth: Birth) -> None:
     The fork server made the namespace; here it is proved.
     """
     if not birth.nest.entered:
-        raise OSError(birth.nest.layers[nest.PROCESSES])
+        raise OSError(birth.nest.layers[PROCESSES])
     if os.getpid() != SECOND:
         raise OSError(f"a child must be number {SECOND} of its namespace, it is {os.getpid()}")
 
@@ -170,7 +183,7 @@ def limited_processes(birth: Birth) -> None:
     also takes away the power over the others, which belong to the one around it.
     """
     if not birth.nest.entered:
-        raise OSError(f"needs {nest.PROCESSES}")
+        raise OSError(f"needs {PROCESSES}")
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER)
     nest.write_own_maps(uid, gid)
@@ -200,7 +213,7 @@ def not_dumpable(birth: Birth) -> None:  # noqa: ARG001
 
 def only_shown_files(birth: Birth) -> None:
     """Deny by Landlock what the tree would deny, once more and by another mechanism; and TCP, and signals to others."""
-    writable = jail.WRITABLE if birth.nest.layers[nest.FILES] == nest.OK else ()
+    writable = jail.WRITABLE if birth.nest.layers[FILES] == nest.OK else ()
     programs = birth.nest.shown if birth.needs.subprocesses else ()
     read = [path for path in birth.nest.shown if path not in _not_granted(birth)]
     landlock.restrict(read=[*read, *jail.READABLE], write=[*writable, Path("/dev/null")], execute=programs)

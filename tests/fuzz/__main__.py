@@ -17,7 +17,9 @@ _ROUNDS = 1_000_000
 
 def main() -> int:
     """Hunt and print."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Have a child render what strangers send.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description="Have a child render what strangers send."
+    )
     parser.add_argument("--kind", choices=sorted(KINDS), required=True)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="which cases (default: 1)")

@@ -26,7 +26,9 @@ class Bench:
         self._runner.run(self._open())
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self._runner.run(self._pool.close())
         self._runner.close()
 

@@ -10,14 +10,22 @@ from tests.fuzz.svgvalues import IDS, colour, number, small
 _pair = st.one_of(number, st.tuples(number, number).map(" ".join))
 _input = st.sampled_from(["SourceGraphic", "SourceAlpha", "BackgroundImage", "FillPaint", "one", "two", "none"])
 _numbers = st.lists(number, max_size=20).map(" ".join)
-_count = st.one_of(st.integers(0, 8).map(str), st.sampled_from(["100", "1000", "1e4", "1000000", "4000000000", "-1", "1.5"]))
+_count = st.one_of(
+    st.integers(0, 8).map(str), st.sampled_from(["100", "1000", "1e4", "1000000", "4000000000", "-1", "1.5"])
+)
 _PRIMITIVES: dict[str, dict[str, st.SearchStrategy[str]]] = {
     "feGaussianBlur": {"stdDeviation": _pair, "edgeMode": st.sampled_from(["none", "wrap"])},
     "feDropShadow": {"stdDeviation": _pair, "dx": number, "dy": number, "flood-color": colour},
     "feOffset": {"dx": number, "dy": number},
     "feFlood": {"flood-color": colour, "flood-opacity": number},
     "feBlend": {"in2": _input, "mode": st.sampled_from(["multiply", "hue", "color-dodge"])},
-    "feComposite": {"in2": _input, "operator": st.sampled_from(["arithmetic", "xor"]), "k1": number, "k2": number, "k4": number},
+    "feComposite": {
+        "in2": _input,
+        "operator": st.sampled_from(["arithmetic", "xor"]),
+        "k1": number,
+        "k2": number,
+        "k4": number,
+    },
     "feMerge": {},
     "feTile": {},
     "feColorMatrix": {"type": st.sampled_from(["matrix", "saturate", "hueRotate"]), "values": _numbers},
@@ -67,7 +75,9 @@ def _primitive(draw: st.DrawFn) -> str:
     name = draw(st.sampled_from(sorted(_PRIMITIVES)))
     known = {**_PRIMITIVES[name], "in": _input, "result": st.sampled_from(["one", "two"])}
     chosen = draw(st.lists(st.sampled_from(sorted(known)), max_size=6, unique=True))
-    chosen += [key for key in ("order", "href", "radius", "stdDeviation", "numOctaves") if key in known and key not in chosen]
+    chosen += [
+        key for key in ("order", "href", "radius", "stdDeviation", "numOctaves") if key in known and key not in chosen
+    ]
     values = {key: draw(known[key]) for key in chosen}
     if draw(st.integers(0, 3)) == 0:
         values |= {key: draw(_REGION[key]) for key in draw(st.lists(st.sampled_from(sorted(_REGION)), unique=True))}

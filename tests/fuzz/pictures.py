@@ -87,7 +87,9 @@ _LIES: list[tuple[str, bytes]] = [
     ("image/bmp", b"BM" + bytes(60)),
     ("image/tiff", b"II*\0" + bytes(60)),
 ]
-HONEST = [data_url(*pair) for pair in (("image/png", PNG), ("image/jpeg", JPEG), ("image/webp", WEBP), ("image/gif", GIF))]
+HONEST = [
+    data_url(*pair) for pair in (("image/png", PNG), ("image/jpeg", JPEG), ("image/webp", WEBP), ("image/gif", GIF))
+]
 LYING = [data_url(*pair) for pair in _LIES] + [
     "data:image/png;base64,AAAA",
     "data:image/png;base64,%%%",

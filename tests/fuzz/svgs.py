@@ -39,7 +39,9 @@ _LOOKS: dict[str, st.SearchStrategy[str]] = {
     "opacity": number,
     "filter": st.one_of(
         _reference,
-        st.sampled_from(["blur(5)", "blur(1e30px)", "drop-shadow(1 2 3 red)", "hue-rotate(1e30deg) invert(9)", "blur(1e4)"]),
+        st.sampled_from(
+            ["blur(5)", "blur(1e30px)", "drop-shadow(1 2 3 red)", "hue-rotate(1e30deg) invert(9)", "blur(1e4)"]
+        ),
     ),
     "mask": _reference,
     "clip-path": _reference,
@@ -49,8 +51,20 @@ _LOOKS: dict[str, st.SearchStrategy[str]] = {
     "transform": transform,
     "style": st.sampled_from(
         [
-            *("mix-blend-mode:multiply", "isolation:isolate", "fill:url(#a)", "filter:url(#b) url(#c)", "mask:url( '#a' )"),
-            *("fill:u\\72l(http://x)", "fill:url(http://x/)", "d:path('M0 0')", "font:italic 9px/1 x", "--a:1;fill:var(--a)"),
+            *(
+                "mix-blend-mode:multiply",
+                "isolation:isolate",
+                "fill:url(#a)",
+                "filter:url(#b) url(#c)",
+                "mask:url( '#a' )",
+            ),
+            *(
+                "fill:u\\72l(http://x)",
+                "fill:url(http://x/)",
+                "d:path('M0 0')",
+                "font:italic 9px/1 x",
+                "--a:1;fill:var(--a)",
+            ),
         ]
     ),
     "color": colour,
@@ -103,7 +117,12 @@ _GROUPS: dict[str, dict[str, st.SearchStrategy[str]]] = {
     "a": {"href": st.just("http://example.org/")},
     "switch": {"systemLanguage": st.sampled_from(["en", "de"])},
     "defs": {},
-    "mask": {**_box, "maskUnits": _units, "maskContentUnits": _units, "mask-type": st.sampled_from(["alpha", "luminance"])},
+    "mask": {
+        **_box,
+        "maskUnits": _units,
+        "maskContentUnits": _units,
+        "mask-type": st.sampled_from(["alpha", "luminance"]),
+    },
     "clipPath": {"clipPathUnits": _units, "clip-rule": st.just("evenodd")},
     "pattern": {
         **_box,
@@ -168,23 +187,33 @@ def _span(draw: st.DrawFn, depth: int) -> str:
     name = draw(st.sampled_from(["tspan", "textPath", "tref"]))
     attributes = _marked(draw, _some(draw, _LETTERS, 3))
     if name != "tspan":
-        attributes |= {"href": draw(_local), "startOffset": draw(number), "side": draw(st.sampled_from(["left", "right"]))}
+        attributes |= {
+            "href": draw(_local),
+            "startOffset": draw(number),
+            "side": draw(st.sampled_from(["left", "right"])),
+        }
     return element(name, attributes, _letters(draw, depth - 1))
 
 
 def _leaf(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(["shape", "shape", "shape", "text", "use", "image", "gradient", "filter", "style", "other"]))
+    kind = draw(
+        st.sampled_from(["shape", "shape", "shape", "text", "use", "image", "gradient", "filter", "style", "other"])
+    )
     if kind == "text":
         return element("text", {"x": "5", "y": "20"} | _marked(draw, _some(draw, _LETTERS, 4)), _letters(draw, 2))
     if kind == "use":
-        return element("use", _marked(draw, {draw(st.sampled_from(["href", "xlink:href"])): draw(_local)} | _some(draw, _box, 3)))
+        return element(
+            "use", _marked(draw, {draw(st.sampled_from(["href", "xlink:href"])): draw(_local)} | _some(draw, _box, 3))
+        )
     if kind == "image":
         more = _some(draw, {**_box, "preserveAspectRatio": st.sampled_from(["none", "xMinYMax slice"])}, 4)
         return element("image", _marked(draw, {"href": draw(_picture)} | more))
     if kind == "gradient":
         name = draw(st.sampled_from(sorted(_GRADIENTS)))
         stop = element("stop", {"offset": draw(number), "stop-color": draw(colour), "stop-opacity": draw(number)})
-        return element(name, _some(draw, _GRADIENTS[name] | _gradient_more, 6) | {"id": draw(st.sampled_from(IDS))}, stop * 2)
+        return element(
+            name, _some(draw, _GRADIENTS[name] | _gradient_more, 6) | {"id": draw(st.sampled_from(IDS))}, stop * 2
+        )
     if kind == "filter":
         return draw(filters())
     if kind == "style":
@@ -193,13 +222,45 @@ def _leaf(draw: st.DrawFn) -> str:
 
 
 _SHEETS = [
-    *("rect { fill: url(#a); stroke: red }", ".a { filter: url(#b) }", "* { mask: url(#c) }", "path { marker: url(#d) }"),
-    *("@import url(a.css);", "@font-face { src: url(http://x) }", "rect{" * 3000, "a" * 9000, "/*", "g > :first-child {opacity:.5}"),
-    *("*" + " *" * 2_000 + "{fill:red}", "#a,#b,.a{stroke-dasharray:.001}", "[x='", "@media{@media{", "\\", "text{font-size:1e9px}"),
+    *(
+        "rect { fill: url(#a); stroke: red }",
+        ".a { filter: url(#b) }",
+        "* { mask: url(#c) }",
+        "path { marker: url(#d) }",
+    ),
+    *(
+        "@import url(a.css);",
+        "@font-face { src: url(http://x) }",
+        "rect{" * 3000,
+        "a" * 9000,
+        "/*",
+        "g > :first-child {opacity:.5}",
+    ),
+    *(
+        "*" + " *" * 2_000 + "{fill:red}",
+        "#a,#b,.a{stroke-dasharray:.001}",
+        "[x='",
+        "@media{@media{",
+        "\\",
+        "text{font-size:1e9px}",
+    ),
 ]
 _OTHERS = [
-    *("<!-- -->", "<?x y?>", "<script>1</script>", "<foreignObject><p/></foreignObject>", "<animate attributeName='x'/>"),
-    *("<title>&lt;</title>", "<unknown/>", "<x:y xmlns:x='u'/>", "<set/>", "<view/>", "<metadata><a><b/></a></metadata>"),
+    *(
+        "<!-- -->",
+        "<?x y?>",
+        "<script>1</script>",
+        "<foreignObject><p/></foreignObject>",
+        "<animate attributeName='x'/>",
+    ),
+    *(
+        "<title>&lt;</title>",
+        "<unknown/>",
+        "<x:y xmlns:x='u'/>",
+        "<set/>",
+        "<view/>",
+        "<metadata><a><b/></a></metadata>",
+    ),
 ]
 
 
@@ -219,7 +280,9 @@ _sizes = st.one_of(
     st.just('width="60" height="40"'),
     st.just('viewBox="0 0 60 40"'),
     st.tuples(number, number).map(lambda two: f'width="{escape(two[0])}" height="{escape(two[1])}"'),
-    st.lists(number, min_size=4, max_size=4).map(lambda box: f'width="60" height="40" viewBox="{escape(" ".join(box))}"'),
+    st.lists(number, min_size=4, max_size=4).map(
+        lambda box: f'width="60" height="40" viewBox="{escape(" ".join(box))}"'
+    ),
     st.lists(number, min_size=4, max_size=4).map(lambda box: f'viewBox="{escape(" ".join(box))}"'),
 )
 
@@ -244,10 +307,53 @@ def _as_percents(document: str) -> str:
 
 
 _TOKENS = [
-    *("<", ">", "/>", '"', "&", "&amp;", "&#0;", "&#x110000;", "&#xD800;", "&#60;", "&a;", "]]>", "<![CDATA[", "<!--", "\0", "\x0b"),
-    *("url(#a)", "#a", "1e9", "-", "NaN", "%", "xmlns=''", "<g>", "</g>", "</svg>", "<svg>", "\ufeff", "\ufffe", "é", "\u202e"),
-    *("<!DOCTYPE svg>", "<!DOCTYPE svg [<!ENTITY a 'b'>]>", "<!DOCTYPE svg SYSTEM 'file:///etc/passwd'>", "<?xml version='1.0'?>"),
-    *("<?xml version='1.1' encoding='utf-7'?>", "<?xml encoding='x'?>", "<?xml version='1.0' encoding='UTF-16'?>", "\ud800"),
+    *(
+        "<",
+        ">",
+        "/>",
+        '"',
+        "&",
+        "&amp;",
+        "&#0;",
+        "&#x110000;",
+        "&#xD800;",
+        "&#60;",
+        "&a;",
+        "]]>",
+        "<![CDATA[",
+        "<!--",
+        "\0",
+        "\x0b",
+    ),
+    *(
+        "url(#a)",
+        "#a",
+        "1e9",
+        "-",
+        "NaN",
+        "%",
+        "xmlns=''",
+        "<g>",
+        "</g>",
+        "</svg>",
+        "<svg>",
+        "\ufeff",
+        "\ufffe",
+        "é",
+        "\u202e",
+    ),
+    *(
+        "<!DOCTYPE svg>",
+        "<!DOCTYPE svg [<!ENTITY a 'b'>]>",
+        "<!DOCTYPE svg SYSTEM 'file:///etc/passwd'>",
+        "<?xml version='1.0'?>",
+    ),
+    *(
+        "<?xml version='1.1' encoding='utf-7'?>",
+        "<?xml encoding='x'?>",
+        "<?xml version='1.0' encoding='UTF-16'?>",
+        "\ud800",
+    ),
 ]
 
 

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-
 from hypothesis import strategies as st
 
 from tests.fuzz.values import TEXTS
 
 IDS = ["a", "b", "c", "d"]
 _ODD = [
-    *("0", "-0", "1", "1e3", "1e5", "1e7", "1e9", "1e20", "1e37", "1e38", "-1e38", "1e39", "1e400", "1e-3", "1e-7", "1e-38", "1e-400"),
-    *("NaN", "inf", "-inf", "", " ", "100%", "-50%", "1e9%", "3em", "2ex", "5mm", "1in", "9" * 300, "1px2", "+.5", "1e", "0x5", "²"),
+    *(
+        "0",
+        "-0",
+        "1",
+        "1e3",
+        "1e5",
+        "1e7",
+        "1e9",
+        "1e20",
+        "1e37",
+        "1e38",
+        "-1e38",
+        "1e39",
+        "1e400",
+        "1e-3",
+        "1e-7",
+        "1e-38",
+        "1e-400",
+    ),
+    *(
+        "NaN",
+        "inf",
+        "-inf",
+        "",
+        " ",
+        "100%",
+        "-50%",
+        "1e9%",
+        "3em",
+        "2ex",
+        "5mm",
+        "1in",
+        "9" * 300,
+        "1px2",
+        "+.5",
+        "1e",
+        "0x5",
+        "²",
+    ),
 ]
 small = st.one_of(st.integers(-10, 70).map(str), st.floats(-10, 70, width=16).map(repr))
 number = st.one_of(small, small, small, st.sampled_from(_ODD))
@@ -20,7 +56,9 @@ colour = st.sampled_from(
 paint = st.one_of(
     colour,
     st.sampled_from(IDS).map(lambda name: f"url(#{name})"),
-    st.sampled_from(["context-fill", "url(#a) red", "url(#none) none", "url('#b')", "url(#c", "url(http://example.org/#a)"]),
+    st.sampled_from(
+        ["context-fill", "url(#a) red", "url(#none) none", "url('#b')", "url(#c", "url(http://example.org/#a)"]
+    ),
 )
 _function = st.one_of(
     st.tuples(number, number).map(lambda two: f"translate({two[0]},{two[1]})"),
@@ -32,5 +70,8 @@ _function = st.one_of(
 transform = st.lists(_function, min_size=1, max_size=2).map(" ".join)
 text = st.one_of(
     st.sampled_from([value for value in TEXTS if len(value) < 2_000]), st.text(max_size=12), st.just("Text")
-).map(lambda value: "".join(letter for letter in value if letter in "\t\n" or " " <= letter < "\ud800" or letter > "\udfff"))
-
+).map(
+    lambda value: "".join(
+        letter for letter in value if letter in "\t\n" or " " <= letter < "\ud800" or letter > "\udfff"
+    )
+)

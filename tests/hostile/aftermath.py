@@ -174,10 +174,12 @@ def _resident(pid: int) -> int:
 
 def _secrets(service: Service) -> Iterator[str]:
     for process in service.processes():
-        here = Path(f"/proc/{process.pid}")
-        known = [(here / name).read_bytes() for name in ("environ", "cmdline", "maps")]
-        if any(word in text for text in known for word in (b"DATABASE_URL", b"postgresql", b"psycopg")):
-            yield " ".join(process.cmdline())
+        for name in ("environ", "cmdline", "maps"):
+            # Of a child its own user may not look at all, no more than another of its jobs.
+            with contextlib.suppress(PermissionError):
+                text = Path(f"/proc/{process.pid}/{name}").read_bytes()
+                if any(word in text for word in (b"DATABASE_URL", b"postgresql", b"psycopg")):
+                    yield f"{name} of {' '.join(process.cmdline())}"
 
 
 def _left(service: Service, before: _State, after: _State, urls: set[str], secrets: list[str]) -> Left:

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from renderer.sandbox import ForbiddenCalls
 from renderer.sandbox.seccomp import numbers, policy
 from renderer.sandbox.seccomp.bpf import Program
-from renderer.sandbox.seccomp.policy import Unknown
 from renderer.sandbox.seccomp.rules import NUMBER
 
 OPEN = tempfile.TemporaryFile()  # noqa: SIM115 - opened before the layers, for `use_an_open_file`
@@ -107,14 +107,14 @@ def abort() -> None:
 
 def install_again() -> None:
     """Ask for a filter that allows more."""
-    policy.install(Unknown.REFUSE)
+    policy.install(ForbiddenCalls.REFUSE)
 
 
 def pretend_32_bit() -> None:
     """Make the machine look like one that the table does not know, then ask for a filter."""
     call("personality", 8)  # PER_LINUX32, personality(2)
     assert platform.machine() not in numbers.MACHINES or os.uname().machine not in numbers.MACHINES
-    policy.install(Unknown.REFUSE)
+    policy.install(ForbiddenCalls.REFUSE)
 
 
 def restrict_without_landlock(error: int) -> None:

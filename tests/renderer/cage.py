@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Self
 
 from renderer import syscalls
 from renderer.needs import Needs
-from renderer.sandbox import landlock, seccomp
+from renderer.sandbox import ForbiddenCalls, landlock, seccomp
 
 Layer = tuple[str, dict[str, Any]]
 """A key of LAYERS, and what its function takes."""
@@ -68,7 +68,7 @@ class Cage:
 
 
 def _seccomp(unknown: str, *, subprocesses: bool = False) -> None:
-    seccomp.install(seccomp.Unknown(unknown), Needs(subprocesses=subprocesses))
+    seccomp.install(ForbiddenCalls(unknown), Needs(subprocesses=subprocesses))
 
 
 def _landlock(read: list[str], write: list[str], execute: list[str], newest: int = landlock.NEWEST) -> None:

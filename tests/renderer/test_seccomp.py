@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from renderer.needs import Needs
-from renderer.sandbox.seccomp import Unknown, families, numbers, policy
+from renderer.sandbox import ForbiddenCalls
+from renderer.sandbox.seccomp import families, numbers, policy
 from tests.renderer.cage import Cage, Ending, Layer
 
 NO_NEW_PRIVILEGES: Layer = ("no_new_privileges", {})
@@ -180,9 +181,9 @@ def test_a_local_socket_never_kills(cage: Cage) -> None:
     assert both_modes(cage, "attempts:call", "socket", 1, 1, 0) == (REFUSED, REFUSED)
 
 
-@pytest.mark.parametrize("unknown", Unknown)
+@pytest.mark.parametrize("unknown", ForbiddenCalls)
 @pytest.mark.parametrize("name", ["clone3", "one past the newest", "far in the future"])
-def test_calls_that_do_not_exist(cage: Cage, name: str, unknown: Unknown) -> None:
+def test_calls_that_do_not_exist(cage: Cage, name: str, unknown: ForbiddenCalls) -> None:
     """What libraries try and can do without does not exist, in both modes: the older way is taken."""
     newest = numbers.machine().newest
     number = {"one past the newest": newest + 1, "far in the future": numbers.X32 - 1}.get(name, name)
@@ -304,6 +305,6 @@ def test_every_family_is_known_and_explained(subprocesses: bool) -> None:  # noq
 @pytest.mark.parametrize("machine", numbers.MACHINES.values(), ids=lambda machine: machine.name)
 def test_each_machine_has_a_program(machine: numbers.Machine) -> None:
     """The program assembles for machines that this is not, and stays far below the kernel's limit."""
-    program = policy.build(machine, Unknown.REFUSE, Needs(), 1)
+    program = policy.build(machine, ForbiddenCalls.REFUSE, Needs(), 1)
     assert len(program) % 8 == 0
     assert 100 < len(program) // 8 < 400

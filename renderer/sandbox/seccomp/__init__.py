@@ -17,6 +17,6 @@ exist (ENOSYS), since its flags stand behind a pointer, and libc then takes clon
 not exist either, since that is what libraries that try them are prepared for; and what libc tries unasked fails with EPERM.
 """
 
-from renderer.sandbox.seccomp.policy import Unknown, install, prepare
+from renderer.sandbox.seccomp.policy import install, prepare
 
-__all__ = ["Unknown", "install", "prepare"]
+__all__ = ["install", "prepare"]

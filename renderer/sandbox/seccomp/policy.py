@@ -7,10 +7,10 @@ import ctypes
 import errno
 import os
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import cache
 
 from renderer.needs import NONE, Needs
+from renderer.sandbox import ForbiddenCalls
 from renderer.sandbox.seccomp import families, numbers, rules
 from renderer.sandbox.seccomp.bpf import Place, Program
 
@@ -24,22 +24,13 @@ ALLOW = 0x7FFF0000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Unknown(StrEnum):
-    """What a call that is not allowed comes to."""
-
-    REFUSE = "refuse"
-    """It fails with EPERM, and the renderer goes on. Libraries that try a call and can do without it stay usable."""
-    KILL = "kill"
-    """The process ends with SIGSYS: whoever tried is stopped there, and it is on record."""
-
-
 class _Filter(ctypes.Structure):
     """struct sock_fprog (linux/filter.h)."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def install(unknown: Unknown, needs: Needs = NONE) -> None:
+def install(unknown: ForbiddenCalls, needs: Needs = NONE) -> None:
     """Filter the calls of this thread from now on, and of all that it starts.
 
     There is no way back, and PR_SET_NO_NEW_PRIVS must stand. Threads that run already are not filtered (seccomp(2)).
@@ -48,7 +39,7 @@ def install(unknown: Unknown, needs: Needs = NONE) -> None:
     enter(build(numbers.machine(), unknown, needs, os.getpid()))
 
 
-def prepare(unknown: Unknown, needs: Needs, process: int) -> None:
+def prepare(unknown: ForbiddenCalls, needs: Needs, process: int) -> None:
     """Build the filter of children that will have this number, so that they need not."""
     with contextlib.suppress(OSError):  # each child says why it has none
         build(numbers.machine(), unknown, needs, process)
@@ -64,12 +55,12 @@ def enter(program: bytes) -> None:
 
 
 @cache
-def build(machine: numbers.Machine, unknown: Unknown, needs: Needs, process: int) -> bytes:
+def build(machine: numbers.Machine, unknown: ForbiddenCalls, needs: Needs, process: int) -> bytes:
     """Return the program for a process of this number, as an array of struct sock_filter."""
     program = Program()
     kill, missing = program.give(KILL), program.give(ERRNO | errno.ENOSYS)
     allow, fail = program.give(ALLOW), program.give(ERRNO | errno.EPERM)
-    refuse = kill if unknown is Unknown.KILL else fail
+    refuse = kill if unknown is ForbiddenCalls.KILL else fail
     answers = {machine.calls["clone3"]: missing}
     for call, asked in families.ASKED_IN_VAIN.items():
         answers[machine.calls[call]] = rules.write_all(program, asked, fail, refuse)
