@@ -9,6 +9,7 @@ Messages (renderer.wire). To the child: `job`, with the descriptor of the output
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import faulthandler
 import os
@@ -29,28 +30,34 @@ from renderer.errors import InvalidSpec, LimitExceeded
 from renderer.outcome import Outcome
 from renderer.output import Output
 from renderer.registry import Kind
+from renderer.sandbox import checklist
+from renderer.sandbox.joblimits import JobLimits
+from renderer.sandbox.steps import Birth
 
 _PROGRESS_INTERVAL = 0.1  # seconds between progress messages: a person watches, nothing counts them
+_ROOM = 64 * 1024  # bytes: a file system with less counts as full
 _MAX_MESSAGE = 2000  # characters of an error message that are worth keeping
 
 
-def main(number: int, birth: sandbox.Birth, kinds: Mapping[str, Kind]) -> NoReturn:
+def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
     """Be a child, from the fork to the end. Never returns, never raises."""
     status = 1
     try:
-        setproctitle.setproctitle(f"jobsupervisor: child {number} [starting]")
-        layers = sandbox.enter(birth)
+        setproctitle.setproctitle(f"jobsupervisor: child {birth.number} [starting]")
+        layers, proved = checklist.enter(birth)
         # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
         faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
         with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
-            wire.send(sock, {"type": "ready", "layers": layers})
-            Child(number, sock, kinds).serve()
+            wire.send(sock, {"type": "ready", "layers": layers, "proved": proved})
+            Child(birth.number, sock, kinds).serve()
         status = 0
     except sandbox.LayerMissing as missing:
         _refuse("layer_missing", str(missing))
-    except BaseException:  # noqa: BLE001 - nothing may unwind into the fork server's frames
+    except BaseException:  # noqa: BLE001 - whatever a stranger left in the way
         os.write(2, traceback.format_exc().encode())
-    os._exit(status)
+    finally:
+        # Nothing may unwind into the fork server's frames, not even what goes wrong while the rest is told.
+        os._exit(status)
 
 
 def _refuse(kind: str, reason: str) -> None:
@@ -78,7 +85,8 @@ class Child:
             try:
                 answer = self._attempt(job, spec, config, descriptors[0])
             finally:
-                wire.close_all(descriptors)
+                with contextlib.suppress(OSError):  # a renderer closed it, as with os.fdopen() it easily does
+                    wire.close_all(descriptors)
             wire.send(self._sock, answer)
             self._title("idle")
 
@@ -92,8 +100,7 @@ class Child:
         try:
             answer |= self._render(job, _parse(spec, "spec"), _parse(config, "config"), output)
         except BaseException as error:  # noqa: BLE001 - panics of Rust libraries and sys.exit() are BaseException
-            outcome, message = explain(error)
-            answer |= {"outcome": outcome, "error": _printable(message)}
+            answer |= _told(error, output)
         after = resource.getrusage(resource.RUSAGE_SELF)
         answer["cpu_seconds"] = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
         # ru_maxrss is the peak of the whole life of the process (getrusage(2)): it is this job's only if it rose.
@@ -103,7 +110,7 @@ class Child:
     def _render(self, job: dict[str, Any], spec: Any, config: Any, output: int) -> dict[str, Any]:
         kind = self._kinds[job["kind"]]
         limits = job["limits"]
-        sandbox.JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
+        JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
         if kind.declared.spec is not None:
             spec = kind.declared.spec.model_validate(spec)
         if kind.declared.config is not None:
@@ -135,13 +142,25 @@ def _parse(text: bytes, field: str) -> Any:
         raise InvalidSpec(f"cannot be parsed: {error}", field=field) from None
 
 
+def _told(error: BaseException, output: int) -> dict[str, Any]:
+    """Return what the answer says of an exception. It is a stranger's: asking it anything may raise again, or lie."""
+    try:
+        outcome, message = explain(error, disk_is_full=_is_full(output))
+        return {"outcome": outcome, "error": _printable(message)}
+    except BaseException:  # noqa: BLE001 - a method of the stranger's
+        return {"outcome": Outcome.RENDER_ERROR, "error": "an exception that cannot be read"}
+
+
 def _printable(text: str) -> str:
     """Cut a text to what is worth keeping, without the lone surrogates that no encoding takes."""
     return text[:_MAX_MESSAGE].encode(errors="replace").decode()
 
 
-def explain(error: BaseException) -> tuple[Outcome, str]:
-    """Say which outcome an exception of a renderer is, with a message for people."""
+def explain(error: BaseException, *, disk_is_full: bool = False) -> tuple[Outcome, str]:
+    """Say which outcome an exception of a renderer is, with a message for people.
+
+    `disk_is_full` says of the artifacts' disk whether it is: where it is not, it was a bounded one of the child's own.
+    """
     if isinstance(error, ValidationError):
         message, field = _first_problem(error, "")
         return Outcome.INVALID, f"{field}: {message}" if field else message
@@ -154,7 +173,7 @@ def explain(error: BaseException) -> tuple[Outcome, str]:
     if isinstance(error, LimitExceeded):
         return Outcome.LIMIT, _text(error)
     if isinstance(error, OSError):
-        return _explain_os_error(error)
+        return _explain_os_error(error, disk_is_full=disk_is_full)
     if isinstance(error, RuntimeError) and "can't start new thread" in _text(error):
         return Outcome.LIMIT, f"too many threads or processes{_where(error)}"
     if isinstance(error, SystemExit):
@@ -166,20 +185,35 @@ def _text(error: BaseException) -> str:
     """Return an exception's message; one that cannot be had must not end the child in place of an answer."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - it is a stranger's method
+    except BaseException:  # noqa: BLE001 - it is a stranger's method
         return "(its message cannot be read)"
 
 
-def _explain_os_error(error: OSError) -> tuple[Outcome, str]:
+def _is_full(output: int) -> bool:
+    """Whether the file system of the artifacts has no room left: bytes or files."""
+    try:
+        found = os.fstatvfs(output)
+    except OSError:
+        return False  # a renderer closed it
+    return found.f_blocks > 0 and (
+        found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
+    )
+
+
+def _explain_os_error(error: OSError, *, disk_is_full: bool) -> tuple[Outcome, str]:
     text = f"{error.strerror or _text(error)}{_where(error)}"
     if error.errno == errno.EFBIG:
         return Outcome.LIMIT, f"a file grew over the limit of the output: {text}"
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
+    if error.errno in {errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS}:
         return Outcome.LIMIT, f"too many open files: {text}"
     if error.errno == errno.EAGAIN:
         return Outcome.LIMIT, f"too many processes: {text}"
+    if error.errno in {errno.EPERM, errno.EACCES, errno.EROFS}:
+        return Outcome.VIOLATION, f"the sandbox forbids it: {text}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
+        if disk_is_full:
+            return Outcome.INTERNAL, f"the disk of the artifacts is full: {text}"
+        return Outcome.LIMIT, f"over the space for temporary files: {text}"
     return Outcome.RENDER_ERROR, f"{type(error).__name__}: {_text(error)}{_where(error)}"
 
 

@@ -32,6 +32,14 @@ UNCHARGED = frozenset({Outcome.CANCELLED, Outcome.LOST, Outcome.INTERNAL})
 """Outcomes that are not the job's doing: they do not count as an attempt."""
 
 CHILD_MAY_SAY = frozenset(
-    {Outcome.OK, Outcome.INVALID, Outcome.RENDER_ERROR, Outcome.MEMORY, Outcome.LIMIT, Outcome.INTERNAL}
+    {
+        Outcome.OK,
+        Outcome.INVALID,
+        Outcome.RENDER_ERROR,
+        Outcome.MEMORY,
+        Outcome.LIMIT,
+        Outcome.VIOLATION,
+        Outcome.INTERNAL,
+    }
 )
 """Outcomes that a reply may carry. The rest is what the supervisor finds out by itself."""

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from renderer import registry, strays, syscalls
+from renderer.needs import NONE, Needs
 from renderer.registry import Kind
 
 _MAX_WORDS = 4000
 """Bytes of what a trial says: few enough that a pipe takes them in one piece (PIPE_BUF, pipe(7))."""
 
 
-def load_all(plugins: Mapping[str, str], import_seconds: float) -> tuple[dict[str, Kind], dict[str, str]]:
+def load_all(
+    plugins: Mapping[str, str], import_seconds: float, allowed: Mapping[str, Needs]
+) -> tuple[dict[str, Kind], dict[str, str]]:
     """Import the built-in kinds and the plug-ins; return them, and kind → why for those that failed.
 
-    A plug-in wins over an entry point of the same name, and both over a built-in kind. Each is imported first in a
+    One that needs what is not allowed fails too. A plug-in wins over an entry point of the same name, and both over a built-in kind. Each is imported first in a
     process of its own that has `import_seconds`: one that hangs, crashes or leaves a thread behind (a process with
     threads must not be forked from) is found out there. Every child of the calling process is ended.
     """
@@ -34,9 +37,15 @@ def load_all(plugins: Mapping[str, str], import_seconds: float) -> tuple[dict[st
             failed[name] = problem
             continue
         try:
-            kinds[name] = registry.load(name, target)
+            kind = registry.load(name, target)
         except Exception as error:  # noqa: BLE001 - whatever a module raises when it is imported
             failed[name] = f"{target}: {type(error).__name__}: {error}"
+            continue
+        if refused := kind.declared.needs.beyond(allowed.get(name, NONE)):
+            leave = ",".join(f"{name}:{need}" for need in refused)
+            failed[name] = f"{target}: it needs what is not allowed: to allow it, RENDER_ALLOW_NEEDS={leave}"
+        else:
+            kinds[name] = kind
     return kinds, failed
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from renderer.needs import NONE, Needs
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,13 +31,15 @@ class Declaration:
 
     `spec` and `config` are pydantic models: the child validates with them and hands the renderer the model's instance
     in place of the dict. `writes_output` is False for a kind that produces no artifact. `reusable` says that a child
-    may go on to another job after one of this kind; it is for renderers that run no code of strangers.
+    may go on to another job after one of this kind; it is for renderers that run no code of strangers. `needs` is what it
+    needs beyond what every child has: without the operator's leave the kind is not available.
     """
 
     spec: type[BaseModel] | None = None
     config: type[BaseModel] | None = None
     writes_output: bool = True
     reusable: bool = False
+    needs: Needs = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,13 @@ def render_kind(
     config: type[BaseModel] | None = None,
     writes_output: bool = True,
     reusable: bool = False,
+    needs: Needs = NONE,
 ) -> Callable[[RenderT], RenderT]:
     """Declare what a renderer takes and does; see `Declaration`."""
 
     def declare(render: RenderT) -> RenderT:
-        render.__render_declaration__ = Declaration(spec, config, writes_output, reusable)  # type: ignore[attr-defined]
+        declared = Declaration(spec, config, writes_output, reusable, needs)
+        render.__render_declaration__ = declared  # type: ignore[attr-defined]
         return render
 
     return declare
@@ -77,7 +84,7 @@ def entry_points() -> dict[str, str]:
 def load(name: str, target: str) -> Kind:
     """Import `package.module:callable` as the kind `name`.
 
-    Raises ImportError or AttributeError as the import does, and TypeError where the target cannot be called.
+    Raises ImportError or AttributeError as the import does, and TypeError where the target cannot be called as a renderer is.
     """
     module_name, _, attribute = target.partition(":")
     found: Any = importlib.import_module(module_name)
@@ -85,5 +92,23 @@ def load(name: str, target: str) -> Kind:
         found = getattr(found, part)
     if not callable(found):
         raise TypeError(f"{target} is not callable; name a function render(spec, config, out)")
+    _require_a_renderer(target, found)
     declared = getattr(found, "__render_declaration__", None)
     return Kind(name, found, declared if isinstance(declared, Declaration) else Declaration())
+
+
+def _require_a_renderer(target: str, found: Callable[..., Any]) -> None:
+    """Raise TypeError for what could be called, and would never render."""
+    body = found if inspect.isroutine(found) else getattr(found, "__call__", found)  # noqa: B004 - that is where its code is
+    if inspect.iscoroutinefunction(body) or inspect.isasyncgenfunction(body) or inspect.isgeneratorfunction(body):
+        raise TypeError(
+            f"{target} must be a plain function, it is asynchronous or a generator; a child renders one job at a time"
+        )
+    try:
+        signature = inspect.signature(found)
+    except ValueError:
+        return  # a function of native code, which does not tell
+    try:
+        signature.bind({}, {}, None)
+    except TypeError as error:
+        raise TypeError(f"{target} must take (spec, config, out), it takes {signature}: {error}") from None

@@ -27,6 +27,8 @@ from supervisor.media_types import essence, is_media_type
 from supervisor.model import Artifact
 
 _CHUNK = 1024 * 1024
+_ROOM = 1024 * 1024
+"""Bytes: a file system with less counts as full."""
 
 _SUFFIXES = {
     "application/json": "json",
@@ -74,13 +76,25 @@ class StoredArtifact:
 
 @dataclass(slots=True)
 class OutputFile:
-    """The file that a child writes to; it never gets a name."""
+    """The file that a child writes to; it never gets a name.
+
+    `own` is ours alone to read by. What a child is given it shares with us, with the flags: one that set O_DIRECT would have
+    our reading fail. It is opened first, since the child may be the file's owner and take the right to.
+    """
 
     fd: int
+    own: int
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether the file system has no room left, in bytes or files: no fault of a job's."""
+        found = os.fstatvfs(self.own)
+        return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
 
     def close(self) -> None:
         """Give it up; what was written and not published is gone."""
         os.close(self.fd)
+        os.close(self.own)
 
 
 class ArtifactDirectory:
@@ -101,20 +115,23 @@ class ArtifactDirectory:
 
     def open_output(self, *, wanted: bool = True) -> OutputFile:
         """Return a new file for one attempt; for a kind that writes none, a descriptor that takes everything."""
-        if not wanted:
-            return OutputFile(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         # With O_EXCL the child cannot give it a name either (open(2)).
-        return OutputFile(self._unnamed(os.O_EXCL))
+        shared = self._unnamed(os.O_EXCL) if wanted else os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return OutputFile(shared, os.open(f"/proc/self/fd/{shared}", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            os.close(shared)
+            raise
 
     def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Check, copy, hash and publish what was written. Raises BadOutput, or OSError for the disk's faults."""
-        if not stat.S_ISREG(os.fstat(output.fd).st_mode):
+        if not stat.S_ISREG(os.fstat(output.own).st_mode):
             raise BadOutput("the output must stay a regular file")
         if not is_media_type(content_type):
             raise BadOutput(f"content_type must be a media type, got {content_type[:100]!r}; image/png is one")
         copy = self._unnamed()
         try:
-            digest, size = _copy(output.fd, copy, content_type)
+            digest, size = _copy(output.own, copy, content_type)
             # Asked of the copy: the child may still cut the file that it wrote to.
             if not size:
                 raise BadOutput("the renderer wrote nothing to its output; write the artifact to `out`")

@@ -17,8 +17,9 @@ from typing import Any
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory
+from supervisor.cgroups import ChildGroup
+from supervisor.child_process import ChildProcess, ExitStatus
 from supervisor.classify import Kill, Observation
-from supervisor.forkserver import ChildProcess, ExitStatus
 from supervisor.memory import MemorySample, MemoryWatch
 from supervisor.model import Job
 
@@ -54,7 +55,12 @@ class Child:
         self.jobs_done = 0
         self.born = time.monotonic()
         self.layers: dict[str, str] = {}
+        self.proved: dict[str, str | None] = {}
         self.cpu_seconds = 0.0
+        self.group: ChildGroup | None = None
+        """Its control group, where the machine gives it one."""
+        self.needs_of: str | None = None
+        """The kind that it was made for, with what the operator allowed it; None for all the others."""
         self.reserved_for: str | None = None
         """The job that it has, or is about to get. An attempt goes on when its child is done with it, while the artifact
         is published: by then the child may have another job, or be gone."""
@@ -67,6 +73,7 @@ class Child:
         self._job: Job | None = None
         self._kill: Kill | None = None
         self._hung_up = False
+        self._over = False
         self._tail = bytearray()
         self._process_info = memory.find(process.pid)
         self.base_memory = 0
@@ -100,6 +107,7 @@ class Child:
     async def render(self, job: Job, limits: Limits, output: int) -> Observation:
         """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
         usable = self.alive
+        started = time.monotonic()
         self._job, self._kill, self.reserved_for = job, None, job.id
         self._reply = self._loop.create_future()
         self._tail.clear()
@@ -108,7 +116,10 @@ class Child:
             # again. The job never reached it.
             self.kill(Outcome.INTERNAL, "the child ended before it had the job")
             self._settle(None)
-        sample = self._watch.add(self._process_info, self.base_memory, limits.memory, self._over_memory)
+        sample = self._memory_sample(limits.memory)
+        if self.group is not None:
+            with contextlib.suppress(OSError):  # the other limits hold
+                self.group.limit(limits.memory + memory.ALLOWANCE)
         deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
         sending = asyncio.ensure_future(self._send(job, limits, output))
         try:
@@ -124,10 +135,24 @@ class Child:
         if reply is None:
             status = await asyncio.shield(self.process.exited)
         self.jobs_done += 1
-        return self._observe(reply, status, sample)
+        return self._observe(reply, status, sample, time.monotonic() - started)
 
-    def _observe(self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample) -> Observation:
-        cpu, peak = self._used(reply, status, sample)
+    def _memory_sample(self, limit: int) -> MemorySample:
+        """Watch the memory of an attempt: the child's own, or with it that of all that it may start."""
+        ancestors = [] if self.needs_of is None else [self._process_info, memory.find(self.process.keeper)]
+        sample = MemorySample(
+            self._process_info, self.base_memory, limit, self._over_memory, [found for found in ancestors if found]
+        )
+        self._watch.add(sample)
+        return sample
+
+    def _observe(
+        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample, seconds: float
+    ) -> Observation:
+        if status is not None and self.jobs_done == 1:
+            # The kernel's own count of its life, which was this job: what came and went between two looks is in it.
+            sample.last = max(sample.last, status.peak_memory_bytes or 0)
+        cpu, peak = self._used(reply, status, sample, seconds)
         return Observation(
             reply=reply,
             kill=self._kill if reply is None else None,
@@ -139,16 +164,23 @@ class Child:
         )
 
     def _used(
-        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample
+        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample, seconds: float
     ) -> tuple[float | None, int | None]:
-        """Return processor time and peak memory of the attempt: the larger of what was seen and what is said."""
+        """Return processor time and peak memory of the attempt: the larger of what was seen and what is said.
+
+        What is said counts as far as it can be true.
+        """
         said = reply if reply is not None else {}
         cpu, peak = said.get("cpu_seconds"), said.get("peak_memory_bytes")
+        most_memory = sample.base + sample.limit + memory.ALLOWANCE
         if status is not None:
             cpu = None if status.cpu_seconds is None else max(0.0, status.cpu_seconds - self.cpu_seconds)
-            peak = status.peak_memory_bytes
-        cpu = float(cpu) if isinstance(cpu, int | float) and 0 <= cpu < 1e9 else None  # noqa: PLR2004 - no NaN, no nonsense
-        peak = peak if isinstance(peak, int) and 0 <= peak < 1 << 50 else 0
+            peak, most_memory = status.peak_memory_bytes, 1 << 50
+        # As many processors as there are, and the clock's own coarseness.
+        cpu = (
+            min(float(cpu), seconds * (os.cpu_count() or 1) + 1) if isinstance(cpu, int | float) and cpu >= 0 else None
+        )
+        peak = min(peak, most_memory) if isinstance(peak, int) and peak >= 0 else 0
         self.cpu_seconds += cpu or 0.0
         return cpu, max(peak, sample.peak, self.base_memory) or None
 
@@ -167,6 +199,9 @@ class Child:
         """Kill it if it lives, wait until it is reaped, close our descriptors."""
         self.process.kill()
         await asyncio.shield(self.process.exited)
+        # Who waits for a future that is done may go on before its callbacks are called: ours must not read from numbers
+        # that are another's by then.
+        self._process_exited(self.process.exited)
         self._loop.remove_reader(self.process.job_socket)
         self._loop.remove_reader(self.process.log_pipe)
         self.process.close()
@@ -237,7 +272,7 @@ class Child:
 
     def _handle_boot(self, kind: object, message: dict[str, Any]) -> None:
         if kind == "ready":
-            self.layers = message["layers"]
+            self.layers, self.proved = message["layers"], message["proved"]
             self._ready.set_result(None)
         else:
             self._fail_boot(LayerMissing(str(message.get("reason"))))
@@ -269,7 +304,10 @@ class Child:
         del self._tail[:-_TAIL_BYTES]
 
     def _process_exited(self, _: asyncio.Future[ExitStatus]) -> None:
-        """Read what it said before it died, then settle: a reply that came through counts."""
+        """Read what it said before it died, then settle: a reply that came through counts. Done once."""
+        if self._over:
+            return
+        self._over = True
         with contextlib.suppress(OSError, wire.WireError):
             while data := self.process.job_socket.recv(65536):
                 for message in self._reader.feed(data):

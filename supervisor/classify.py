@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from renderer.outcome import CHILD_MAY_SAY, Outcome
-from supervisor.forkserver import ExitStatus
+from supervisor.child_process import ExitStatus
 from supervisor.media_types import is_media_type
 
 MAX_ERROR = 4000
@@ -37,6 +37,8 @@ class Observation:
     stderr_tail: str
     starved: bool
     """Its memory stood at the limit when it was last looked at."""
+    out_of_memory: bool = False
+    """The kernel ended it for its control group's memory."""
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
 
@@ -53,6 +55,8 @@ def classify(seen: Observation) -> tuple[Outcome, str | None]:
         return seen.kill.outcome, seen.kill.reason
     if seen.status is None or not seen.status.known:
         return Outcome.INTERNAL, "the fork server ended, and the child with it"
+    if seen.out_of_memory:
+        return Outcome.MEMORY, "over its memory: the kernel ended what was in its control group"
     starved = seen.starved or _NO_MEMORY.search(seen.stderr_tail) is not None
     outcome, message = _from_status(seen.status, starved=starved)
     tail = printable(seen.stderr_tail).strip()

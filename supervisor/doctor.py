@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from renderer.sandbox import SandboxMode
+from renderer.sandbox import FILES, PROCESSES, SandboxMode
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
@@ -22,6 +22,21 @@ from supervisor.store.server import server_version
 
 _OLDEST, _NEWEST = 14, 18
 _LIBRARIES = {"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libexpat.so.1": "libexpat1"}
+
+
+_NAMESPACES = (
+    "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and "
+    "kernel.apparmor_restrict_unprivileged_userns, and the seccomp profile of the container"
+)
+_ADVICE = {
+    PROCESSES: _NAMESPACES,
+    "network and ipc namespaces": _NAMESPACES,
+    FILES: "Linux 5.12 or newer, and the right to mount inside a user namespace",
+    "own user": "run the service as a user of its own, as the unit does, or let root map users (CAP_SETUID)",
+    "limited processes": _NAMESPACES,
+    "Landlock": "Linux 5.13 or newer with landlock among the security modules (/sys/kernel/security/lsm)",
+    "seccomp": "a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,9 @@ async def _children(settings: Settings) -> list[Check]:
     try:
         await pool.start()
         kinds = Check("kinds", "ok", ", ".join(sorted(pool.kinds)))
-        layers = [_layer(name, state, settings.sandbox) for name, state in pool.layers.items()]
+        proved = await pool.prove()
+        layers = [_layer(name, state, proved.get(name), settings.sandbox) for name, state in pool.layers.items()]
+        layers.append(_groups(pool.nursery.cgroups_missing))
         missing = [
             Check(f"kind {name}", "missing", problem, "put the plug-in right, or take it out of RENDER_PLUGINS")
             for name, problem in pool.failed_kinds.items()
@@ -78,13 +95,23 @@ async def _children(settings: Settings) -> list[Check]:
     return [kinds, *missing, *layers]
 
 
-def _layer(name: str, state: str, mode: SandboxMode) -> Check:
-    if state == "ok":
-        return Check(f"sandbox: {name}", "ok", "in force")
-    advice = "allow it in the container or kernel (sysctl user.max_user_namespaces)"
+def _layer(name: str, state: str, possible: str | None, mode: SandboxMode) -> Check:
+    """Return the check of a layer: whether a child has it, and what it could do all the same when it tried."""
+    if state == "ok" and possible is None:
+        return Check(f"sandbox: {name}", "ok", "a child tried what it forbids, and was refused")
+    found = state if possible is None else f"it is there, and a child that tried found: {possible}"
+    advice = _ADVICE.get(name, "report this, with the kernel's version")
     if mode is SandboxMode.REQUIRED:
-        return Check(f"sandbox: {name}", "missing", state, f"{advice}; or RENDER_SANDBOX=best-effort to go without it")
-    return Check(f"sandbox: {name}", "degraded", state, advice)
+        return Check(f"sandbox: {name}", "missing", found, f"{advice}; or RENDER_SANDBOX=best-effort to go without it")
+    return Check(f"sandbox: {name}", "degraded", found, advice)
+
+
+def _groups(missing: str | None) -> Check:
+    """Return the check of the children's control groups. It is told from here: the unit's own may be another."""
+    if missing is None:
+        return Check("memory control group", "ok", "each child has one")
+    advice = "the unit delegates one; without, private memory is limited exactly and the rest is sampled"
+    return Check("memory control group", "degraded", missing, advice)
 
 
 def _database(settings: Settings) -> Iterator[Check]:

@@ -8,13 +8,18 @@ idle, with an allowance for the pages of libraries and fonts that a first render
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 INTERVAL = 0.05
 """Seconds between two samples."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 ALLOWANCE = 96 * 1024 * 1024
 """Bytes of library pages that are not held against the job (measured: skia, PyAV, numpy and resvg map 140 MB)."""
@@ -22,12 +27,16 @@ ALLOWANCE = 96 * 1024 * 1024
 
 @dataclass(slots=True, eq=False)
 class MemorySample:
-    """The watch over one attempt. All in bytes."""
+    """The watch over one attempt. All in bytes.
+
+    `ancestors` is for kinds that may start processes: what descends from these is summed with the child.
+    """
 
     process: psutil.Process | None
     base: int
     limit: int
     on_excess: Callable[[MemorySample], None]
+    ancestors: Sequence[psutil.Process] = ()
     peak: int = 0
     last: int = 0
 
@@ -53,9 +62,27 @@ def find(pid: int) -> psutil.Process | None:
 def resident(process: psutil.Process | None) -> int:
     """Return the resident bytes of a process, 0 when it is gone."""
     try:
-        return int(process.memory_info().rss) if process else 0
+        return (int(process.memory_info().rss) or _resident_of_threads(process.pid)) if process else 0
     except psutil.Error:
         return 0
+
+
+def _resident_of_threads(pid: int) -> int:
+    """Return the resident bytes as the threads have them: of a process whose main thread has ended nothing else tells."""
+    most = 0
+    with contextlib.suppress(OSError):  # it may be gone by now
+        for statm in Path(f"/proc/{pid}/task").glob("*/statm"):
+            most = max(most, int(statm.read_text(encoding="ascii").split()[1]) * _PAGE)
+    return most
+
+
+def _resident_descendants(ancestors: Sequence[psutil.Process]) -> int:
+    """Return the resident bytes of all that descends from some processes. Looks at every process of the machine."""
+    found = set[psutil.Process]()
+    for process in ancestors:
+        with contextlib.suppress(psutil.Error):
+            found.update(process.children(recursive=True))
+    return sum(resident(process) for process in found)
 
 
 class MemoryWatch:
@@ -66,15 +93,11 @@ class MemoryWatch:
         self._watched: set[MemorySample] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(
-        self, process: psutil.Process | None, base: int, limit: int, on_excess: Callable[[MemorySample], None]
-    ) -> MemorySample:
-        """Watch a process until `remove`."""
-        sample = MemorySample(process, base, limit, on_excess)
+    def add(self, sample: MemorySample) -> None:
+        """Watch an attempt until `remove`."""
         self._watched.add(sample)
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._look)
-        return sample
 
     def remove(self, sample: MemorySample) -> None:
         """Stop watching; the last one takes the timer with it."""
@@ -86,7 +109,7 @@ class MemoryWatch:
     def _look(self) -> None:
         self._timer = self._loop.call_later(INTERVAL, self._look)
         for sample in list(self._watched):
-            sample.last = resident(sample.process)
+            sample.last = resident(sample.process) + _resident_descendants(sample.ancestors)
             sample.peak = max(sample.peak, sample.last)
             if sample.last > sample.base + sample.limit + ALLOWANCE:
                 sample.on_excess(sample)

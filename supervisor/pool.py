@@ -3,6 +3,9 @@
 A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
 only ever gets a child that ran nothing before: what one tenant's code leaves in a process, another's never meets. A
 child of a reusable kind goes on after `ok` and `invalid`, until it has done its share of jobs, is old, or has grown.
+
+A kind that was allowed more than the others (renderer.needs) only ever gets a child that was made for it: when it has a job,
+an idle child gives way to such a one, which costs a fork before the job.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import structlog
 
 from renderer.outcome import Outcome
 from supervisor.child import Child, ChildFailed, LayerMissing
-from supervisor.forkserver import ForkServer, ForkServerFailed, KindInfo
-from supervisor.memory import MemoryWatch
+from supervisor.forkserver import ForkServerFailed, KindInfo
+from supervisor.nursery import Nursery
 from supervisor.settings import Settings
 
 log = structlog.get_logger()
@@ -39,27 +42,24 @@ class Pool:
     ) -> None:
         self._settings = settings
         self._on_free = on_free
-        self._on_progress = on_progress
-        self._watch = MemoryWatch()
+        self.nursery = Nursery(settings, on_progress, self._forkserver_died)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
-        self._numbers: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._closing = False
-        self._forkserver: ForkServer | None = None
         self.layers: dict[str, str] = {}
         """Layer of the sandbox → "ok", "off", or why it is missing; the same for every child."""
 
     @property
     def kinds(self) -> dict[str, KindInfo]:
         """The kinds that can be rendered."""
-        return self._forkserver.kinds if self._forkserver else {}
+        return self.nursery.kinds
 
     @property
     def failed_kinds(self) -> dict[str, str]:
         """Kinds that cannot be rendered here, and why."""
-        return self._forkserver.failed_kinds if self._forkserver else {}
+        return self.nursery.failed_kinds
 
     @property
     def free(self) -> int:
@@ -73,21 +73,11 @@ class Pool:
 
     async def start(self) -> None:
         """Start the fork server and the first child; the others follow. Raises ForkServerFailed, LayerMissing."""
-        await self._start_forkserver()
-        first = await self._spawn()
+        await self.nursery.open()
+        first = await self.nursery.make()
         self._admit(first)
         self._warn_of_layers(first)
         self._fill()
-
-    async def _start_forkserver(self) -> None:
-        server = ForkServer(self._settings)
-        try:
-            await server.start()
-        except BaseException:
-            await server.stop()
-            raise
-        self._forkserver = server
-        server.died.add_done_callback(lambda _: self._forkserver_died(server))
 
     def _warn_of_layers(self, child: Child) -> None:
         self.layers = child.layers
@@ -95,19 +85,18 @@ class Pool:
         if missing:
             log.warning("sandbox.incomplete", mode=self._settings.sandbox.value, layers=missing)
 
-    def _forkserver_died(self, server: ForkServer) -> None:
-        if self._closing or server is not self._forkserver:
+    def _forkserver_died(self) -> None:
+        if self._closing:
             return
         log.error("forkserver.died")
-        self._run(self._restart_forkserver(server))
+        self._run(self._restart_forkserver())
 
-    async def _restart_forkserver(self, dead: ForkServer) -> None:
-        await dead.stop()
+    async def _restart_forkserver(self) -> None:
         for child in list(self._idle):
             self._retire(child)
         while not self._closing:
             try:
-                await self._start_forkserver()
+                await self.nursery.open()
             except ForkServerFailed as error:
                 await self._back_off(error)
             else:
@@ -119,13 +108,16 @@ class Pool:
         """Return an idle child for a job of that kind, or None when none can be had now."""
         if not self.free:
             return None
-        reusable = self.kinds[kind].reusable
+        reusable, needs_of = self.kinds[kind].reusable, self._needs_of(kind)
         # A used child for those that may have it, so that the fresh ones are there for those that must.
         candidates = sorted(
-            (child for child in self._idle if child.alive), key=lambda child: child.jobs_done, reverse=reusable
+            (child for child in self._idle if child.alive and child.needs_of == needs_of),
+            key=lambda child: child.jobs_done,
+            reverse=reusable,
         )
         if not candidates:
-            return None  # all are dying; their successors say when they are there
+            self._make_for(needs_of)
+            return None  # it, or a successor of those that are dying, says when it is there
         child = candidates[0]
         if not reusable and child.jobs_done:
             self._retire(child)
@@ -133,6 +125,16 @@ class Pool:
         self._idle.remove(child)
         self._busy.add(child)
         return child
+
+    def _needs_of(self, kind: str) -> str | None:
+        return kind if kind in self._settings.allowed_needs else None
+
+    def _make_for(self, needs_of: str | None) -> None:
+        """Have an idle child give way to one that was made for a kind, unless one is on its way."""
+        idle = next((child for child in self._idle if child.alive and child.needs_of != needs_of), None)
+        if idle is not None and f"spawn {needs_of}" not in {task.get_name() for task in self._tasks}:
+            self._run(self._add(needs_of), name=f"spawn {needs_of}")
+            self._retire(idle)
 
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
         """Take a child back after its job: to go on, or to be ended and replaced."""
@@ -166,28 +168,24 @@ class Pool:
         """End a child; its place is filled at once."""
         with contextlib.suppress(ValueError):
             self._idle.remove(child)
-        self._run(self._bury(child))
+        self._run(self.nursery.bury(child))
         self._fill()
-
-    async def _bury(self, child: Child) -> None:
-        await child.close()
-        self._numbers.discard(child.number)
 
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""
-        if self._closing or self._forkserver is None or self._forkserver.died.done():
+        if self._closing or not self.nursery.alive:
             return
-        coming = sum(task.get_name() == "spawn" for task in self._tasks)
+        coming = sum(task.get_name().startswith("spawn") for task in self._tasks)
         wanted = self._settings.concurrency + _SPARES - len(self._idle) - len(self._busy) - coming
         for _ in range(wanted):
-            self._run(self._add(), name="spawn")
+            self._run(self._add(), name="spawn None")
 
-    async def _add(self) -> None:
+    async def _add(self, needs_of: str | None = None) -> None:
         while not self._closing:
             try:
-                child = await self._spawn()
+                child = await self.nursery.make(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
-                if self._forkserver is None or self._forkserver.died.done():
+                if not self.nursery.alive:
                     return  # its restart fills the pool
                 await self._back_off(error)
                 continue
@@ -208,24 +206,14 @@ class Pool:
             log.warning("child.died_idle", child=child.number)
             self._retire(child)
 
-    async def _spawn(self) -> Child:
-        """Fork a child and wait until it stands in its sandbox."""
-        if self._forkserver is None:
-            raise ForkServerFailed("the fork server is not started")
-        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
-        self._numbers.add(number)
-        try:
-            process = await self._forkserver.spawn(number)
-        except BaseException:
-            self._numbers.discard(number)
-            raise
-        child = Child(process, self._watch, self._on_progress)
-        try:
-            await child.ready()
-        except BaseException:
-            await self._bury(child)
-            raise
-        return child
+    async def prove(self) -> dict[str, str | None]:
+        """Have a child try each layer of its sandbox; return layer → what it did not forbid, None where it forbade all.
+
+        Raises ForkServerFailed, ChildFailed.
+        """
+        child = await self.nursery.make(prove=True)
+        await self.nursery.bury(child)
+        return child.proved
 
     async def _back_off(self, error: Exception) -> None:
         """Wait before the next try, longer each time; say so once, and each time a layer is missing."""
@@ -245,11 +233,10 @@ class Pool:
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
         self._closing = True
-        for task in [task for task in self._tasks if task.get_name() == "spawn"]:
+        for task in [task for task in self._tasks if task.get_name().startswith("spawn")]:
             task.cancel()
         for child in list(self._idle):
             self._retire(child)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._forkserver is not None:
-            await self._forkserver.stop()
+        await self.nursery.close()

@@ -55,6 +55,9 @@ class Runner:
             limits = self.limits(job)
             seen = await child.render(job, limits, output.fd)
             outcome, message = classify(seen)
+            if outcome is Outcome.INTERNAL and seen.reply is not None and not output.disk_is_full:
+                # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
+                outcome = Outcome.RENDER_ERROR
             self._log_end(job, child, seen, outcome)
             self._pool.give_back(child, job.kind, outcome)
             ending = Ending(

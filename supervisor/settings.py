@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -16,11 +17,13 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from renderer.sandbox import SandboxMode
+from renderer.needs import NONE, Needs
+from renderer.sandbox import ForbiddenCalls, SandboxMode
 from supervisor.errors import ConfigurationError
 
 _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
+_NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
 
 
@@ -34,6 +37,26 @@ def _plugins(value: object) -> object:
         if match is None:
             raise ValueError(f"each plug-in must be kind=package.module:callable, got {part!r}")
         found[match[1]] = match[2]
+    return found
+
+
+def _needs(value: object) -> object:
+    """Parse `kind:need,…`, a need being `threads=N`, `subprocesses` or `read=/directory`."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, Needs] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        match = _NEED.fullmatch(part)
+        if match is None:
+            raise ValueError(f"each must be kind:threads=N, kind:subprocesses or kind:read=/directory, got {part!r}")
+        kind, threads, subprocesses, read = match.groups()
+        needs = found.get(kind, NONE)
+        found[kind] = replace(
+            needs,
+            threads=max(needs.threads, int(threads or 0)),
+            subprocesses=needs.subprocesses or subprocesses is not None,
+            read=(*needs.read, os.path.normpath(read)) if read else needs.read,
+        )
     return found
 
 
@@ -75,8 +98,12 @@ class Settings(BaseSettings):
     )
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
+    forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
     plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
+    )
+    allowed_needs: Annotated[dict[str, Needs], NoDecode, BeforeValidator(_needs)] = Field(
+        default_factory=dict, validation_alias="RENDER_ALLOW_NEEDS"
     )
     plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")
     artifacts_url: str | None = Field(None, validation_alias="RENDER_ARTIFACTS_URL")

@@ -19,10 +19,38 @@ from supervisor.settings import load
 LIMITS = Limits(timeout=60, cpu=70, memory=256 * 1024 * 1024, output=5_000_000)
 
 
-async def render(pool: Pool, kind: str, spec: dict[str, Any]) -> tuple[Child, dict[str, Any]]:
+class OneChild(Pool):
+    """A pool of one child that can be waited for."""
+
+    def __init__(self, mode: SandboxMode) -> None:
+        self.freed = asyncio.Event()
+        """Set when a child came up or came back."""
+        settings = load(
+            {
+                "RENDER_PLUGINS": {name: f"tests.kinds.inside:{name}" for name in ("report", "leave_grandchild")},
+                "RENDER_ALLOW_NEEDS": "leave_grandchild:subprocesses",
+                "RENDER_SANDBOX": mode,
+                "RENDER_CONCURRENCY": 1,
+            }
+        )
+        super().__init__(settings, self.freed.set, lambda _job, _fraction: None)
+
+    @property
+    def idle_children(self) -> int:
+        """How many children wait for a job, the spare among them."""
+        return len(self._idle)
+
+    async def taken(self, kind: str) -> Child:
+        """Return a child for the kind, when there is one."""
+        while (child := self.take(kind)) is None:
+            self.freed.clear()
+            await self.freed.wait()
+        return child
+
+
+async def render(pool: OneChild, kind: str, spec: dict[str, Any]) -> tuple[Child, dict[str, Any]]:
     """Render one job in a child of the pool; return the child, which is not given back, and its report."""
-    child = pool.take(kind)
-    assert child is not None
+    child = await pool.taken(kind)
     job = Job("j1", Token(1, 1), kind, json.dumps(spec), "{}", None, None, None, None)
     with tempfile.TemporaryFile() as output:
         seen = await child.render(job, LIMITS, output.fileno())
@@ -31,13 +59,11 @@ async def render(pool: Pool, kind: str, spec: dict[str, Any]) -> tuple[Child, di
         return child, json.loads(output.read())
 
 
-def with_pool(mode: SandboxMode, work: Callable[[Pool], Any]) -> Any:
+def with_pool(mode: SandboxMode, work: Callable[[OneChild], Any]) -> Any:
     """Run `await work(pool)` with a pool of one child."""
 
     async def run() -> Any:
-        plugins = {name: f"tests.kinds.inside:{name}" for name in ("report", "leave_grandchild")}
-        settings = load({"RENDER_PLUGINS": plugins, "RENDER_SANDBOX": mode, "RENDER_CONCURRENCY": 1})
-        pool = Pool(settings, lambda: None, lambda _job, _fraction: None)
+        pool = OneChild(mode)
         try:
             await pool.start()
             return await work(pool)

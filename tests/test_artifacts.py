@@ -231,7 +231,7 @@ def test_an_output_that_is_no_file(store: ArtifactDirectory, tmp_path: Path) -> 
     try:
         for descriptor in (reader, near.fileno(), *opened):
             with pytest.raises(BadOutput, match="must stay a regular file"):
-                store.publish(OutputFile(descriptor), JOB, 1, TEXT)
+                store.publish(OutputFile(descriptor, descriptor), JOB, 1, TEXT)
     finally:
         near.close()
         far.close()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from renderer.outcome import CHILD_MAY_SAY, OFFENCES, UNCHARGED, Outcome
+from supervisor.child_process import ExitStatus
 from supervisor.classify import MAX_ERROR, Kill, Observation, classify, printable
-from supervisor.forkserver import ExitStatus
 
 
 def seen(

@@ -137,19 +137,29 @@ def test_a_chain_that_bites_its_tail() -> None:
         (errno.EMFILE, Outcome.LIMIT, "too many open files"),
         (errno.ENFILE, Outcome.LIMIT, "too many open files"),
         (errno.EAGAIN, Outcome.LIMIT, "too many processes"),
-        (errno.ENOSPC, Outcome.INTERNAL, "disk of the artifacts is full"),
-        (errno.EDQUOT, Outcome.INTERNAL, "disk of the artifacts is full"),
+        (errno.ENOSPC, Outcome.LIMIT, "over the space for temporary files"),
+        (errno.EDQUOT, Outcome.LIMIT, "over the space for temporary files"),
         (errno.ENOENT, Outcome.RENDER_ERROR, "FileNotFoundError"),
-        (errno.EPERM, Outcome.RENDER_ERROR, "PermissionError"),
+        (errno.EPERM, Outcome.VIOLATION, "the sandbox forbids it"),
+        (errno.EACCES, Outcome.VIOLATION, "the sandbox forbids it"),
+        (errno.EROFS, Outcome.VIOLATION, "the sandbox forbids it"),
     ],
 )
 def test_errors_of_the_system(number: int, outcome: Outcome, words: str) -> None:
-    """Limits are the job's, a full disk is ours and never charged, the rest is an error of the renderer."""
+    """Limits are the job's, what the sandbox refuses is a violation, the rest is an error of the renderer."""
     found, message = explain(caught(raiser(OSError(number, os.strerror(number)))))
     assert found is outcome
     assert words in message
     assert os.strerror(number) in message
     assert "(test_explain.py:" in message
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_of_the_artifacts(number: int) -> None:
+    """It is ours and never charged, where it is that one that is full."""
+    found, message = explain(caught(raiser(OSError(number, os.strerror(number)))), disk_is_full=True)
+    assert found is Outcome.INTERNAL
+    assert "disk of the artifacts is full" in message
 
 
 def test_too_many_files_for_real() -> None:

@@ -19,7 +19,7 @@ LOAD = """
 import json, os, sys
 from renderer import plugins, syscalls
 syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-kinds, failed = plugins.load_all(json.loads(sys.argv[1]), float(sys.argv[2]))
+kinds, failed = plugins.load_all(json.loads(sys.argv[1]), float(sys.argv[2]), {})
 tasks = len(os.listdir("/proc/self/task"))
 children = open(f"/proc/self/task/{os.getpid()}/children").read()
 described = plugins.describe(kinds)
@@ -106,6 +106,12 @@ def test_the_built_in_kinds_are_described(tmp_path: Path) -> None:
         ("def", "SyntaxError: "),
         ("render = 7", "TypeError: broken:render is not callable"),
         ("", "AttributeError: module 'broken' has no attribute 'render'"),
+        ("async " + GOOD, "TypeError: broken:render must be a plain function, it is asynchronous or a generator"),
+        ("def render(spec, config, out): yield 1", "TypeError: broken:render must be a plain function"),
+        ("class R:\n    async def __call__(self, a, b, c): pass\nrender = R()", "must be a plain function"),
+        ("def render(spec): pass", "TypeError: broken:render must take (spec, config, out), it takes (spec): too many"),
+        ("def render(spec, config, out, more): pass", "missing a required argument: 'more'"),
+        ("class render:\n    pass", "TypeError: broken:render must take (spec, config, out)"),
         ("import sys; sys.exit('bye')", "SystemExit: bye"),
         ("import os; os._exit(0)", "importing it ended the process (wait status 0)"),
         ("import os; os.kill(os.getpid(), 11)", "importing it ended the process (wait status 11)"),

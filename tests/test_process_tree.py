@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,7 @@ import pytest
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
-from supervisor.pool import Pool
-from tests.pools import render, with_pool
+from tests.pools import OneChild, render, with_pool
 
 CHECKOUT = Path(__file__).parents[1]
 PATIENCE = 60.0
@@ -22,10 +22,12 @@ PATIENCE = 60.0
 def test_a_grandchild_is_dead_after_its_job() -> None:
     """A process that left its child's session is alive when the job ends and dead once the child is given back."""
 
-    async def work(pool: Pool) -> psutil.Process:
+    async def work(pool: OneChild) -> psutil.Process:
         child, report = await render(pool, "leave_grandchild", {})
-        grandchild = psutil.Process(report["pid"])
-        assert report["session"] == grandchild.pid != child.process.pid
+        # It has another number outside of its process namespace.
+        (grandchild,) = psutil.Process(child.process.pid).children()
+        assert report["session"] == report["pid"]
+        assert os.getsid(grandchild.pid) == grandchild.pid
         assert grandchild.status() != psutil.STATUS_ZOMBIE
         pool.give_back(child, "leave_grandchild", Outcome.OK)
         await child.process.exited

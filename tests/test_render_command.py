@@ -141,6 +141,8 @@ def test_an_output_that_cannot_be_written(home: Path, output: str) -> None:
 def test_ctrl_c(home: Path) -> None:
     """Interrupted while it renders, the command ends with 130, without a file, and without anything left running."""
     settings = {"RENDER_PLUGINS": "gate=tests.kinds.behaviour:gate", "PYTHONPATH": str(CHECKOUT)}
+    settings |= {"RENDER_ALLOW_NEEDS": f"gate:read={home}"}
+    home.chmod(0o755)
     (home / "scene.json").write_text(json.dumps({"gate": str(home / "never")}))
     with subprocess.Popen(
         [COMMAND, "render", "scene.json", "--kind", "gate", "-o", "out.bin"],
@@ -210,6 +212,6 @@ def test_a_required_layer_that_is_missing(home: Path) -> None:
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert "Traceback" not in result.stderr
-    assert "user, network and ipc namespaces: " in result.stderr
+    assert "user and process namespaces: " in result.stderr
     assert "jobsupervisor doctor" in result.stderr
     assert made(home) == set()

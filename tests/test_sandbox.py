@@ -2,80 +2,85 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from renderer import sandbox
 from renderer.outcome import Outcome
-from renderer.sandbox import CHECKLIST, SandboxMode
-from supervisor.pool import Pool
-from tests.pools import LIMITS, render, with_pool
+from renderer.sandbox import FILES, PROCESSES, SandboxMode, nest
+from renderer.sandbox.checklist import CHECKLIST
+from tests.kinds.inside import NAMESPACES
+from tests.pools import LIMITS, OneChild, render, with_pool
 
 CHECKOUT = Path(__file__).parents[1]
 LAYERS = [step.layer for step in CHECKLIST if step.layer]
 SECRET = "postgresql://u:hunter2@h/d"  # noqa: S105 - nobody's password
-IPC_PRIVATE, IPC_RMID = 0, 0
 
 
-def look_inside(mode: SandboxMode) -> dict[str, Any]:
-    """Return the report of a child, with the state of each layer, while this process has things that it could reach."""
-    libc = ctypes.CDLL(None)
-    segment = libc.shmget(IPC_PRIVATE, 4096, 0o600)
-    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as abstract, pytest.MonkeyPatch.context() as patch:
+def look_inside(mode: SandboxMode, here: Path) -> dict[str, Any]:
+    """Return the report of a child, with the state of each layer and what each let through when it was tried."""
+    secret = here / "secret"
+    secret.write_text("x")
+    spec = {"paths": [str(secret), "/etc/passwd", str(CHECKOUT / "README.md"), str(CHECKOUT / "renderer")]}
+
+    async def work(pool: OneChild) -> dict[str, Any]:
+        child, report = await render(pool, "report", spec)
+        outside = psutil.Process(child.process.pid)
+        pool.give_back(child, "report", Outcome.OK)
+        return report | {
+            "layers": pool.layers,
+            "proved": await pool.prove(),
+            "outside": outside.pid,
+            "secret": str(secret),
+        }
+
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", SECRET)
         patch.setenv("LD_LIBRARY_PATH", "/nowhere")
-        tcp.bind(("127.0.0.1", 0))
-        name = f"jobsupervisor-test-{os.getpid()}"
-        abstract.bind("\0" + name)
-        tcp.listen()
-        abstract.listen()
-        spec = {"port": tcp.getsockname()[1], "abstract": name, "segment": segment}
-
-        async def work(pool: Pool) -> dict[str, Any]:
-            child, report = await render(pool, "report", spec)
-            pool.give_back(child, "report", Outcome.OK)
-            return report | {"layers": pool.layers}
-
-        try:
-            report: dict[str, Any] = with_pool(mode, work)
-        finally:
-            libc.shmctl(segment, IPC_RMID, None)
+        report: dict[str, Any] = with_pool(mode, work)
     return report
 
 
 @pytest.fixture(scope="module")
-def inside() -> dict[str, Any]:
+def inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Provide the report of a child with every layer that this machine has."""
-    return look_inside(SandboxMode.BEST_EFFORT)
+    return look_inside(SandboxMode.BEST_EFFORT, tmp_path_factory.mktemp("inside"))
 
 
 @pytest.fixture(scope="module")
-def unprotected() -> dict[str, Any]:
+def unprotected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Provide the report of a child without any layer."""
-    return look_inside(SandboxMode.OFF)
+    return look_inside(SandboxMode.OFF, tmp_path_factory.mktemp("outside"))
 
 
 def need(report: dict[str, Any], layer: str) -> None:
     """Skip the test on a machine that cannot have the layer."""
-    if report["layers"][layer] != "ok":
+    if report["layers"][layer] != nest.OK:
         pytest.skip(f"{layer}: {report['layers'][layer]}")
 
 
 def test_every_step_has_a_reason() -> None:
-    """The checklist explains itself: a reason for each step, no two the same, and layers with distinct names."""
+    """The checklist explains itself: a reason for each step, no two the same; each layer has a name and a proof."""
     assert all(len(step.reason.split()) > 3 for step in CHECKLIST)
     assert len({step.reason for step in CHECKLIST}) == len(CHECKLIST)
     assert len(set(LAYERS)) == len(LAYERS)
+    assert all((step.layer is None) == (step.proof is None) for step in CHECKLIST)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_is_proved(inside: dict[str, Any], layer: str) -> None:
+    """A child that has just entered the layer tries what it forbids, before any later layer could: it is refused."""
+    need(inside, layer)
+    assert inside["proved"][layer] is None
 
 
 def test_the_environment_is_the_allow_list(inside: dict[str, Any]) -> None:
@@ -91,30 +96,52 @@ def test_only_the_given_descriptors_are_open(inside: dict[str, Any]) -> None:
     assert list(inside["descriptors"])[:4] == ["0", "1", "2", "3"]
 
 
-def test_no_network(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
-    """There is no interface but a loopback that is down: a listening parent cannot be reached, as it can without."""
-    need(inside, "user, network and ipc namespaces")
-    assert inside["interfaces"] == ["lo"]
-    assert inside["tcp"] == "Network is unreachable"
-    assert inside["abstract"] == "Connection refused"
-    assert (unprotected["tcp"], unprotected["abstract"]) == ("connected", "connected")
+def test_namespaces(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
+    """Of each kind of namespace but time a child has its own; without layers it has those of the supervisor."""
+    for layer in (PROCESSES, "network and ipc namespaces", FILES):
+        need(inside, layer)
+    ours = {kind: str(Path("/proc/self/ns", kind).readlink()) for kind in NAMESPACES}
+    assert unprotected["namespaces"] == ours
+    assert not set(inside["namespaces"].values()) & set(ours.values())
 
 
-def test_no_shared_memory_of_the_parent(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
-    """System V shared memory of the parent can neither be listed nor attached, as it can without the namespace."""
-    need(inside, "user, network and ipc namespaces")
-    assert inside["segments"] == []
-    assert inside["shared_memory"] == "Invalid argument"
-    assert unprotected["shared_memory"] == "attached"
+def test_processes(inside: dict[str, Any]) -> None:
+    """It is the second of its namespace, sees only the first besides, and outside it has another number."""
+    need(inside, PROCESSES)
+    assert inside["identity"] == [2, 2, 2]
+    assert inside["processes"] in ([], [1, 2])
+    assert inside["outside"] > 2
+
+
+def test_files(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
+    """It sees the code of the kinds, and neither other files nor the rest of a checkout; it writes only to its own."""
+    need(inside, FILES)
+    readme, code = str(CHECKOUT / "README.md"), str(CHECKOUT / "renderer")
+    assert inside["paths"] == {inside["secret"]: False, "/etc/passwd": False, readme: False, code: True}
+    assert all(unprotected["paths"].values())
+    assert not {"/boot", "/sys", "/home", "/mnt", "/opt", "/srv"} & set(inside["tree"]) - {
+        "/" + Path(sys.prefix).parts[1]
+    }
+    assert inside["devices"] == ["full", "null", "random", "shm", "urandom", "zero"]
+    assert inside["writable"] == ["/tmp", "/dev/shm"]
+
+
+def test_user(inside: dict[str, Any]) -> None:
+    """Started as root, it is another user inside, in no group of root's; started as another, that one."""
+    need(inside, "own user")
+    assert len(set(inside["users"][:4])) == 1
+    assert inside["users"][0] == os.geteuid() or os.geteuid() == 0 != inside["users"][0]
+    assert 0 not in inside["users"]
 
 
 def test_no_privileges(inside: dict[str, Any]) -> None:
-    """No capability is effective, permitted or inheritable, and none can be gained by exec."""
-    need(inside, "no capabilities")
-    need(inside, "no new privileges")
+    """No capability is effective, permitted or inheritable, none can be gained by exec, and calls are filtered."""
+    for layer in ("no capabilities", "no new privileges", "seccomp"):
+        need(inside, layer)
     status = inside["status"]
     assert [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")] == [0, 0, 0, 0]
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
 
 
 def test_not_dumpable(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
@@ -141,7 +168,10 @@ def test_what_holds_in_every_mode(report: str, request: pytest.FixtureRequest) -
     assert found["ignored"] == [signal.SIGPIPE, signal.SIGXFSZ]
     assert found["status"]["Threads"] == "1"
     assert list(found["descriptors"].values()) == ["device", "pipe", "pipe", "socket", "output"]
+    assert found["directory"] == "/"
     assert found["environment"] == sandbox.environment()
+    assert found["oom"] == 900
+    assert found["nice"] > os.nice(0)
 
 
 def test_nothing_of_the_supervisor_is_imported(inside: dict[str, Any]) -> None:
@@ -153,6 +183,7 @@ def test_nothing_of_the_supervisor_is_imported(inside: dict[str, Any]) -> None:
 def test_the_modes_are_reported(inside: dict[str, Any], unprotected: dict[str, Any]) -> None:
     """Each layer is reported: off in the mode off, in the other modes in force or with the reason why not."""
     assert unprotected["layers"] == dict.fromkeys(LAYERS, "off")
+    assert unprotected["proved"] == {}
     assert list(inside["layers"]) == LAYERS
     assert not {"", "off"} & set(inside["layers"].values())
 
@@ -162,7 +193,7 @@ def test_required_with_every_layer(inside: dict[str, Any]) -> None:
     for layer in LAYERS:
         need(inside, layer)
 
-    async def layers(pool: Pool) -> dict[str, str]:
+    async def layers(pool: OneChild) -> dict[str, str]:
         return pool.layers
 
     assert with_pool(SandboxMode.REQUIRED, layers) == dict.fromkeys(LAYERS, "ok")
@@ -204,5 +235,11 @@ def test_a_layer_that_cannot_be_had(mode: SandboxMode, inside: dict[str, Any]) -
         assert found.startswith(f"LayerMissing: {LAYERS[0]}: ")
         assert "unshare" in found
     else:
-        assert "unshare" in found.pop(LAYERS[0])
-        assert found == dict.fromkeys(LAYERS[1:], "ok")
+        missing = {layer: state for layer, state in found.items() if state != "ok"}
+        assert "unshare" in missing[PROCESSES]
+        assert set(missing) - {"own user"} == {
+            PROCESSES,
+            "network and ipc namespaces",
+            FILES,
+            "limited processes",
+        }

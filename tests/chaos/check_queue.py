@@ -127,7 +127,7 @@ def _explained(found: Found, attempt: rules.Attempt, order: Order) -> bool:
     if (attempt.outcome, attempt.exit_signal) == (Outcome.CRASH, signal.SIGKILL):
         found.killed += 1
         return True
-    if attempt.outcome is Outcome.TIMEOUT and order.kind == "once":
+    if attempt.outcome is Outcome.TIMEOUT and order.kind == "late":
         return True
     if attempt.outcome is Outcome.TIMEOUT and order.ends is not Outcome.TIMEOUT:
         found.overslept += 1

@@ -13,7 +13,7 @@ from tests.chaos.admin import Admin, until
 from tests.chaos.fleet import CONCURRENCY, Fleet
 
 _PR_SET_CHILD_SUBREAPER = 36
-_SHARED = Path("/dev/shm")  # noqa: S108 - looked at, not written to
+_SHARED = Path("/dev/shm")
 _GRACE = 10.0
 _SESSIONS = """
     select application_name from pg_stat_activity

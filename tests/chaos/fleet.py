@@ -16,7 +16,7 @@ import psutil
 
 from supervisor.settings import Settings, load
 from tests.chaos.watcher import Watcher
-from tests.service.support import CHECKOUT, COMMAND, PLUGINS
+from tests.service.support import CHECKOUT, COMMAND, PLUGINS, fork_server_of
 
 CONCURRENCY = 2
 MAX_ATTEMPTS = 5
@@ -38,6 +38,12 @@ SETTINGS = {
     "RENDER_PLUGINS": PLUGINS,
     "HTTP_PORT": 0,
 }
+
+
+def _is_child(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline()).startswith("jobsupervisor: child")
+    return False
 
 
 class Member:
@@ -70,7 +76,7 @@ class Member:
     def fork_servers(self) -> list[psutil.Process]:
         """Return the fork server, if it is there."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self.process.pid).children()
+            return [fork_server_of(self.process.pid)]
         return []
 
     def children(self) -> list[psutil.Process]:
@@ -78,7 +84,8 @@ class Member:
         found: list[psutil.Process] = []
         for fork_server in self.fork_servers():
             with contextlib.suppress(psutil.NoSuchProcess):
-                found += fork_server.children()
+                # Beside them it has a process that keeps each one's namespace.
+                found += [child for child in fork_server.children() if _is_child(child)]
         return found
 
     def descriptors(self) -> int:
@@ -96,6 +103,9 @@ class Fleet:
         self.temporary.mkdir()
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
         environment |= {"DATABASE_URL": url, "TMPDIR": str(self.temporary)}
+        gates = directory / "gates"
+        gates.mkdir(mode=0o755)
+        environment |= {"RENDER_ALLOW_NEEDS": f"gate:read={gates}"}
         self._artifacts = f"file://{directory / 'artifacts'}"
         environment |= {"RENDER_ARTIFACTS_URL": self._artifacts}
         environment |= {name: str(value) for name, value in SETTINGS.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ _WEIGHTS = {
     "png": 8,
     "gif": 6,
     "gate": 8,
-    "once": 3,
+    "late": 3,
     "late_write": 3,
     "hostile": 14,
 }
@@ -119,9 +120,9 @@ class Orders:
             case "gate":
                 gate = self._directory / f"gate-{label}"
                 return self._order(label, "gate", {"gate": str(gate)}, content=b"passed the gate", gate=gate)
-            case "once":
-                marker = str(self._directory / f"marker-{label}")
-                return self._order(label, "once", {"marker": marker}, options={"timeout": "1 s"}, content=b"second try")
+            case "late":
+                spec = {"until": time.time() + 1}
+                return self._order(label, "late", spec, options={"timeout": "1 s"}, content=b"second try")
             case _:
                 return self._order(label, what, {})
 

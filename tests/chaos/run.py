@@ -89,7 +89,6 @@ def _scene(directory: Path) -> Iterator[Scene]:
 
 def _disturb(scene: Scene, random: Random, directory: Path, seconds: float | None, actions: int | None) -> Monkey:
     """Have clients and the monkey at work, until the monkey has had its time."""
-    (directory / "gates").mkdir()
     url = scene.proxy.url(scene.server.url())
     clients = [
         Client(number, url, random.getrandbits(64), directory / "gates", scene.admin, scene.watcher, scene.ledger)

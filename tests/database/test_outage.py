@@ -77,7 +77,7 @@ def test_what_no_retry_can_mend_ends_the_service(database: str, tmp_path: Path) 
         with Service(database, tmp_path) as service:
             with Queue(database) as queue:
                 service.ready()
-                job = queue.enqueue("once", {"marker": str(tmp_path / "marker")})
+                job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
                 queue.running(job)
             operator.execute("alter table jobsupervisor.job rename column progress to renamed")
             operator.execute("notify jobsupervisor_wake")
@@ -88,7 +88,8 @@ def test_what_no_retry_can_mend_ends_the_service(database: str, tmp_path: Path) 
             assert "(SQLSTATE 42703)" in line
             assert "jobsupervisor migrate --check" in line
         operator.execute("alter table jobsupervisor.job rename column renamed to progress")
+        (tmp_path / "gate").touch()
         with Queue(database) as queue, Service(database, tmp_path) as successor:
             successor.ready()
-            assert artifact(queue.final(job)) == b"second try"
+            assert artifact(queue.final(job)) == b"passed the gate"
             assert queue.outcomes(job) == ["lost", "ok"]

@@ -9,7 +9,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import stat
 import sys
 from pathlib import Path
@@ -18,20 +17,26 @@ from typing import Any
 from renderer import Output
 
 _libc = ctypes.CDLL(None, use_errno=True)
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 _PR_GET_PDEATHSIG, _PR_GET_DUMPABLE = 2, 3
 
 
 def report(spec: dict[str, Any], config: dict[str, Any], out: Output) -> None:
-    """Report everything; `port`, `abstract` and `segment` in the spec name things of the parent's to reach for."""
+    """Report everything; `paths` in the spec are looked for."""
     found = {
+        "directory": str(Path.cwd()),
         "environment": dict(os.environ),
         "environment_of_libc": _environment_of_libc(),
         "descriptors": _descriptors(out.fileno()),
-        "interfaces": [name for _, name in socket.if_nameindex()],
-        "tcp": _connect(socket.AF_INET, ("127.0.0.1", spec["port"])),
-        "abstract": _connect(socket.AF_UNIX, "\0" + spec["abstract"]),
-        "shared_memory": _attach(spec["segment"]),
-        "segments": Path("/proc/sysvipc/shm").read_text().splitlines()[1:],
+        "namespaces": {kind: str(Path("/proc/self/ns", kind).readlink()) for kind in NAMESPACES},
+        "paths": {path: Path(path).exists() for path in spec["paths"]},
+        "tree": sorted(os.fspath(path) for path in Path("/").glob("*")),
+        "devices": sorted(path.name for path in Path("/dev").iterdir()),
+        "processes": sorted(int(path.name) for path in Path("/proc").glob("[0-9]*")),
+        "users": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), *os.getgroups()],
+        "writable": [name for name in ("/", "/tmp", "/dev/shm", "/dev", "/usr/lib", "/proc") if _can_write(name)],
+        "nice": os.nice(0),
+        "oom": int(Path("/proc/self/oom_score_adj").read_text()),
         "status": _status(),
         "dumpable": _libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0),
         "parent_death_signal": _parent_death_signal(),
@@ -82,22 +87,13 @@ def _descriptors(output: int) -> dict[str, str]:
     return found
 
 
-def _connect(family: int, address: Any) -> str:
-    """Try to connect; return "connected" or the error."""
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.settimeout(10)
-        try:
-            sock.connect(address)
-        except OSError as error:
-            return type(error).__name__ if error.errno is None else os.strerror(error.errno)
-    return "connected"
-
-
-def _attach(segment: int) -> str:
-    """Try to attach System V shared memory of the parent's; return "attached" or the error."""
-    _libc.shmat.restype = ctypes.c_void_p
-    failed = _libc.shmat(segment, None, 0) == ctypes.c_void_p(-1).value
-    return os.strerror(ctypes.get_errno()) if failed else "attached"
+def _can_write(directory: str) -> bool:
+    """Whether a file can be made there."""
+    try:
+        (Path(directory) / "made").touch()
+    except OSError:
+        return False
+    return True
 
 
 def _status() -> dict[str, str]:

@@ -31,7 +31,7 @@ from supervisor.embedded.binaries import major_version
 
 TEMPLATE = "migrated"
 OPTIONS = {"max_wal_size": "256MB"}
-MEMORY = Path("/dev/shm")  # noqa: S108 - the server makes a private directory in it
+MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30  # bytes
 DISCONNECT_SECONDS = 5.0
 # A worker of autovacuum is nobody's connection, and gives way to `drop database`.

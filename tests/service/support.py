@@ -51,8 +51,10 @@ class Service:
             "RENDER_POLLING_INTERVAL": 3600,
             "RENDER_LOG_LEVEL": "debug",
             "RENDER_PLUGINS": PLUGINS,
+            "RENDER_ALLOW_NEEDS": f"gate:read={directory}",
             "RENDER_ARTIFACTS_URL": f"file://{self.artifacts}",
         }
+        directory.chmod(0o755)  # a child that is another user looks for its gate there
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
@@ -88,14 +90,21 @@ class Service:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the log, without what others than the supervisor wrote into it."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log lines of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
+        return [line for line in self.lines() if line["event"] == name]
 
     def processes(self) -> list[psutil.Process]:
         """Return the fork server and the children."""
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def fork_server(self) -> psutil.Process:
+        """Return the fork server."""
+        return fork_server_of(self.process.pid)
 
     def child_with(self, job_id: str) -> psutil.Process:
         """Return the child whose title names a job."""
@@ -104,12 +113,21 @@ class Service:
         return found[0]
 
 
+def fork_server_of(supervisor: int) -> psutil.Process:
+    """Return the fork server of a supervisor: its child, or inside the process around it. Raises NoSuchProcess."""
+    for process in psutil.Process(supervisor).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline() and process.cmdline()[0].strip() == "jobsupervisor: fork server":
+                return process
+    raise psutil.NoSuchProcess(supervisor)
+
+
 class Queue:
     """A client: one connection that enqueues, reads and listens."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, plugins: str = PLUGINS) -> None:
         # As `jobsupervisor migrate` does: a client may enqueue before any supervisor ran.
-        register_plugins(url, dict(pair.split("=") for pair in PLUGINS.split(",")))
+        register_plugins(url, dict(pair.split("=") for pair in plugins.split(",")))
         self._connection = psycopg.connect(url, autocommit=True, row_factory=dict_row)
         self._connection.execute("listen render_events")
         self._seen: dict[str, str] = {}
@@ -129,7 +147,8 @@ class Queue:
         """Enqueue one job through the public function."""
         extra = "".join(f", {name} => %({name})s" for name in options)
         statement = f"select enqueue_render(kind => %(kind)s, spec => %(spec)s::jsonb{extra}) as id"
-        parameters = {"kind": kind, "spec": json.dumps(spec), **options}
+        # A text is JSON already, such as no encoder here would write.
+        parameters = {"kind": kind, "spec": spec if isinstance(spec, str) else json.dumps(spec), **options}
         row = self._connection.execute(statement.encode(), parameters).fetchone()
         assert row is not None
         return str(row["id"])

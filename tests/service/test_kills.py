@@ -15,13 +15,14 @@ def test_killed_child_is_retried_and_the_neighbour_is_untouched(database: str, t
     with service_and_queue(database, tmp_path) as (service, queue):
         gate = tmp_path / "gate"
         neighbour = queue.enqueue("gate", {"gate": str(gate)})
-        victim = queue.enqueue("once", {"marker": str(tmp_path / "marker")})
+        victim = queue.enqueue("gate", {"gate": str(tmp_path / "other")})
         queue.running(neighbour)
         queue.running(victim)
         service.child_with(victim).kill()
+        (tmp_path / "other").touch()
         row = queue.final(victim)
         gate.touch()
-        assert artifact(row) == b"second try"
+        assert artifact(row) == b"passed the gate"
         assert row["attempts"] == 2
         first, second = queue.attempts(victim)
         assert (first["outcome"], first["exit_signal"]) == ("crash", signal.SIGKILL)
@@ -53,7 +54,7 @@ def test_killed_supervisor_takes_its_children_along_and_its_successor_takes_its_
 ) -> None:
     """SIGKILL of the supervisor: fork server and children end; the same name starting again completes the job."""
     with Queue(database) as queue:
-        job = queue.enqueue("once", {"marker": str(tmp_path / "marker")})
+        job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
         with Service(database, tmp_path) as service:
             service.ready()
             queue.running(job)
@@ -64,10 +65,11 @@ def test_killed_supervisor_takes_its_children_along_and_its_successor_takes_its_
             _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
             assert not alive
         assert queue.job(job)["status"] == "processing"
+        (tmp_path / "gate").touch()
         with Service(database, tmp_path) as successor:
             successor.ready()
             row = queue.final(job)
-            assert artifact(row) == b"second try"
+            assert artifact(row) == b"passed the gate"
             assert queue.outcomes(job) == ["lost", "ok"]
             assert row["attempts"] == 1
 
@@ -75,12 +77,12 @@ def test_killed_supervisor_takes_its_children_along_and_its_successor_takes_its_
 def test_killed_fork_server_is_restarted_and_nobody_is_charged(database: str, tmp_path: Path) -> None:
     """SIGKILL of the fork server: its children end, the job goes on under a new one, its first attempt is ours."""
     with service_and_queue(database, tmp_path) as (service, queue):
-        job = queue.enqueue("once", {"marker": str(tmp_path / "marker")})
+        job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
         queue.running(job)
-        (fork_server,) = psutil.Process(service.process.pid).children()
-        fork_server.kill()
+        service.fork_server().kill()
+        (tmp_path / "gate").touch()
         row = queue.final(job)
-        assert artifact(row) == b"second try"
+        assert artifact(row) == b"passed the gate"
         assert queue.outcomes(job) == ["internal", "ok"]
         assert row["attempts"] == 1
         assert len(service.events("forkserver.restarted")) == 1

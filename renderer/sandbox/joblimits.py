@@ -1,0 +1,66 @@
+"""The limits of one attempt that the kernel holds."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """memory: bytes, above what the child maps before it starts; cpu: seconds; output: bytes of the largest file."""
+
+    memory: int
+    cpu: float
+    output: int
+
+    def apply(self, *, final: bool) -> None:
+        """Set them on this process. `final` also lowers the hard limits: no way back, for a child that is used once.
+
+        Memory is RLIMIT_DATA: private writable memory, which is what people mean by it. RLIMIT_AS stands on top, since
+        RLIMIT_DATA does not see a reservation or a shared mapping; it is relative and wide, since libraries reserve
+        far more than they use (setrlimit(2)).
+        """
+        size, data = mapped_bytes()
+        spent = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        self._set(resource.RLIMIT_DATA, data + self.memory, final=final)
+        self._set(resource.RLIMIT_AS, size + 2 * self.memory + 1024 * 1024 * 1024, final=final)
+        self._set(resource.RLIMIT_CPU, int(spent + self.cpu) + 1, final=final)
+        self._set(resource.RLIMIT_FSIZE, self.output, final=final)
+
+    @staticmethod
+    def _set(limit: int, value: int, *, final: bool) -> None:
+        _, hard = resource.getrlimit(limit)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        # Where the operator's own hard limit is lower already, that one holds.
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(limit, (value, value if final else hard))
+
+
+_at_birth = (0, 0)
+
+
+def remember_mapped() -> None:
+    """Read what this process maps, for the time when it can see no /proc."""
+    global _at_birth  # noqa: PLW0603 - a process has one birth
+    _at_birth = _read_mapped()
+
+
+def mapped_bytes() -> tuple[int, int]:
+    """Return the address space of this process and the private writable part of it.
+
+    Where a child has no /proc it is what it mapped at its birth: what the jobs before left in it counts against the next.
+    """
+    try:
+        return _read_mapped()
+    except OSError:
+        return _at_birth
+
+
+def _read_mapped() -> tuple[int, int]:
+    # statm, in pages (proc(5)).
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    page = resource.getpagesize()
+    return int(fields[0]) * page, int(fields[5]) * page

@@ -1,0 +1,136 @@
+"""The calls that a child may make, in families. What is not here is refused, whatever it is and whenever it comes.
+
+What stays out although programs use it, with the consequence of letting it in:
+
+ - socket, connect, bind: a way out of the machine, and to D-Bus, Docker or PostgreSQL beside it
+ - memfd_create, shmget, mq_open: memory that the job's limits do not see, and that may outlive it
+ - io_uring_setup: its calls run behind the filter's back
+ - ptrace, process_vm_readv, pidfd_open, pidfd_getfd, kcmp: other processes of the same user
+ - setsockopt: it hands programs to the kernel (SO_ATTACH_FILTER)
+ - mknod, sync, setgroups and the like: no renderer needs them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from renderer.needs import Needs
+from renderer.sandbox.seccomp.arguments import (
+    FCNTL,
+    IOCTL,
+    LOCAL_SOCKET,
+    MEMORY_POLICY,
+    NO_ADDRESS,
+    NO_NAMESPACE,
+    OWN_PRIORITY,
+    PAIR_OF_STREAMS,
+    PRCTL,
+    THREAD,
+)
+from renderer.sandbox.seccomp.rules import OneOf, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Calls that are allowed for one reason: always, or when their arguments pass the rules."""
+
+    name: str
+    reason: str
+    calls: str = ""
+    ruled: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+
+
+_ALWAYS = (
+    Family(
+        "memory",
+        "every allocation; the sizes are the limits' affair",
+        "brk mmap munmap mremap mprotect madvise msync membarrier",
+        # The memory pools of linear algebra ask for the nearest node.
+        {"mbind": MEMORY_POLICY},
+    ),
+    Family(
+        "descriptors",
+        "work on what is open already; what may be opened is Landlock's and the mounts' affair",
+        "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range dup dup2 dup3"
+        " pipe pipe2 sendfile copy_file_range fsync fdatasync sync_file_range ftruncate fallocate fadvise64 flock"
+        " fstat getdents getdents64 fchdir fchmod fstatfs",
+        {"fcntl": FCNTL, "ioctl": IOCTL},
+    ),
+    Family(
+        "paths",
+        "modules, fonts and private temporary files are found by path; Landlock and the mounts say which",
+        "open openat openat2 creat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getcwd chdir"
+        " mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat truncate chmod"
+        " fchmodat fchmodat2 umask utime utimes utimensat futimesat statfs"
+        # As root, without the capability for it, what unpacks an archive or keeps a database gives files to itself.
+        " chown lchown fchown fchownat"
+        # Copying a file with its metadata lists these and must not fail.
+        " listxattr llistxattr flistxattr getxattr lgetxattr fgetxattr",
+    ),
+    Family(
+        "waiting",
+        "event loops, timeouts and locks",
+        "futex futex_waitv poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait"
+        " epoll_pwait2 eventfd eventfd2 nanosleep clock_nanosleep pause sched_yield restart_syscall",
+    ),
+    Family(
+        "time",
+        "clocks and timers of its own; none can be set",
+        "clock_gettime clock_getres gettimeofday time times alarm getitimer setitimer timer_create timer_settime"
+        " timer_gettime timer_getoverrun timer_delete timerfd_create timerfd_settime timerfd_gettime",
+    ),
+    Family(
+        "signals",
+        "handlers, faulthandler, and abort(3) of native libraries",
+        "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack signalfd"
+        " signalfd4",
+    ),
+    Family(
+        "threads",
+        "encoders and linear algebra work in threads",
+        "set_robust_list rseq exit exit_group sched_getaffinity sched_getparam sched_getscheduler"
+        " sched_get_priority_min sched_get_priority_max getcpu",
+    ),
+    Family(
+        "itself",
+        "what a process may know of itself and its machine, and the limits that it can only lower",
+        "getpid gettid getppid getpgrp getpgid getsid getuid geteuid getgid getegid getgroups getresuid getresgid uname"
+        " sysinfo getrusage getrlimit setrlimit getpriority getrandom",
+        # By number these reach every process of the same user: nothing but 0, which is the caller.
+        {
+            "prlimit64": (OneOf(0, (0,)),),
+            "sched_setaffinity": (OneOf(0, (0,)),),
+            "setpriority": OWN_PRIORITY,
+            "prctl": PRCTL,
+        },
+    ),
+    Family(
+        "pipes to itself and the job socket",
+        "the job comes and the answer goes by one socket; an event loop wakes itself by a pair",
+        "sendmsg recvmsg recvfrom shutdown getsockname getpeername getsockopt",
+        {"socketpair": PAIR_OF_STREAMS, "sendto": NO_ADDRESS},
+    ),
+)
+
+_SUBPROCESSES = Family(
+    "subprocesses",
+    "declared by the kind: it starts programs, waits for them and ends them",
+    "fork vfork execve execveat wait4 waitid setsid setpgid kill tgkill arch_prctl set_tid_address",
+    {"clone": NO_NAMESPACE},
+)
+
+
+ASKED_IN_VAIN: Mapping[str, tuple[Rule, ...]] = {"socket": LOCAL_SOCKET}
+"""Calls that libc makes unasked and can do without: refused, as everything that is not allowed, but never with a kill.
+Who looks up a user's name, be it to pack an archive, asks a name service first, by a local socket."""
+
+
+def allowed(needs: Needs, process: int) -> tuple[Family, ...]:
+    """Return the families for a process of this number, as it sees itself."""
+    if needs.subprocesses:
+        return (*_ALWAYS, _SUBPROCESSES)
+    # Without a process namespace a number may be a neighbour's.
+    signals = {"kill": (OneOf(0, (0, process)),), "tgkill": (OneOf(0, (process,)),)}
+    own = Family("own threads and signals", "abort(3) and a job that ends itself", ruled={"clone": THREAD, **signals})
+    return (*_ALWAYS, own)

@@ -1,0 +1,229 @@
+"""The steps of the checklist, one function each. Each works or raises OSError."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer import syscalls
+from renderer.needs import Needs
+from renderer.sandbox import (
+    FILES,
+    JOB_SOCKET,
+    OPEN_FILES,
+    PROCESSES,
+    ForbiddenCalls,
+    SandboxMode,
+    environment,
+    jail,
+    joblimits,
+    landlock,
+    nest,
+    seccomp,
+)
+from renderer.sandbox.nest import Nest
+
+SECOND = 2
+"""A child's number in its process namespace: the first is the one that keeps it (renderer.forkserver)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What the fork server hands to a child: whose child it is, its number and sockets, the mode, and the nest."""
+
+    parent: int
+    number: int
+    job_socket: int
+    log_pipe: int
+    mode: SandboxMode
+    nest: Nest
+    needs: Needs
+    forbidden_calls: ForbiddenCalls
+    prove: bool = False
+    """Whether each layer is to be tried once it is entered."""
+
+
+def die_with_parent(birth: Birth) -> None:
+    """Have the kernel kill this process when its parent ends (PR_SET_PDEATHSIG, prctl(2))."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The parent may have ended before the call took effect; then nobody would ever send the signal. In a process namespace
+    # of its own this one has no parent that it can see, and dies with the one around it.
+    if os.getppid() not in ({0} if birth.nest.entered else {birth.parent}):
+        os._exit(1)
+
+
+def own_session(birth: Birth) -> None:  # noqa: ARG001 - every step has the same form
+    """Lead a session and process group of its own: a kill reaches what it forked, a terminal's Ctrl-C does not."""
+    os.setsid()
+
+
+def default_signals(birth: Birth) -> None:  # noqa: ARG001
+    """Take the default action for every signal but SIGPIPE and SIGXFSZ, which Python reports as OSError."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def only_given_descriptors(birth: Birth) -> None:
+    """Keep the job socket (3), the log pipe (1, 2) and /dev/null (0); close all others."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    # The three may stand on each other's numbers: copy them out of the way, then into place.
+    spares = [os.dup(descriptor) for descriptor in (null, birth.log_pipe, birth.job_socket)]
+    top = [_above(descriptor, JOB_SOCKET) for descriptor in spares]
+    os.dup2(top[0], 0, inheritable=True)
+    os.dup2(top[1], 1, inheritable=True)
+    os.dup2(top[1], 2, inheritable=True)
+    os.dup2(top[2], JOB_SOCKET, inheritable=False)
+    syscalls.close_from(JOB_SOCKET + 1)
+
+
+def _above(descriptor: int, floor: int) -> int:
+    """Return a copy of a descriptor with a number above `floor`."""
+    taken = []
+    while descriptor <= floor:
+        taken.append(descriptor)
+        descriptor = os.dup(descriptor)
+    for number in taken:
+        os.close(number)
+    return descriptor
+
+
+def scrubbed_environment(birth: Birth) -> None:  # noqa: ARG001
+    """Leave only the allow-list, should a plug-in's import have set anything."""
+    os.environ.clear()
+    os.environ.update(environment())
+
+
+def no_directory(birth: Birth) -> None:  # noqa: ARG001
+    """Stand in the root directory: a relative path means nothing of the service's, in any mode."""
+    os.chdir("/")
+
+
+def at_the_root(birth: Birth) -> None:  # noqa: ARG001
+    """Stand at the root, wherever the supervisor was started."""
+    os.chdir("/")
+
+
+def measure(birth: Birth) -> None:  # noqa: ARG001
+    """Read what is mapped before any job, while there is a /proc for certain."""
+    joblimits.remember_mapped()
+
+
+def polite(birth: Birth) -> None:  # noqa: ARG001
+    """Let others go first: the kernel's choice when memory runs out, and last in line for processor and disk."""
+    with contextlib.suppress(OSError):  # a kindness, and no reason not to render
+        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
+        os.nice(5)
+        syscalls.yield_the_disk()
+
+
+def own_namespaces(birth: Birth) -> None:
+    """Enter network, ipc, host name and cgroup namespaces of its own: no interface but a loopback that is down.
+
+    Without the fork server's namespaces around it, it needs a user namespace to be allowed that.
+    """
+    flags = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
+    if birth.nest.entered:
+        syscalls.unshare(flags)
+    else:
+        uid, gid = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER | flags)
+        nest.write_own_maps(uid, gid)
+
+
+def own_files(birth: Birth) -> None:
+    """Have the read-only tree of the fork server, and /tmp, /dev/shm and /proc that nobody else sees."""
+    if birth.nest.layers[FILES] != nest.OK:
+        raise OSError(birth.nest.layers[FILES])
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    jail.mount_private_parts(birth.nest.shown, _not_granted(birth))
+
+
+def _not_granted(birth: Birth) -> list[Path]:
+    """Return what other kinds may see and this child's may not."""
+    mine = [Path(path) for path in birth.needs.read]
+    return [path for path in birth.nest.granted if path in birth.nest.shown and path not in mine]
+
+
+def own_processes(birth: Birth) -> None:
+    """See and reach no process but those it forks; the kernel ends them with it (pid_namespaces(7)).
+
+    The fork server made the namespace; here it is proved.
+    """
+    if not birth.nest.entered:
+        raise OSError(birth.nest.layers[PROCESSES])
+    if os.getpid() != SECOND:
+        raise OSError(f"a child must be number {SECOND} of its namespace, it is {os.getpid()}")
+
+
+def own_user(birth: Birth) -> None:
+    """Be a user that owns nothing, and another one than every other child."""
+    if not birth.nest.own_users:
+        if os.geteuid() == 0:
+            raise OSError("started as root, without the right to map other users")
+        return
+    user = nest.FIRST_USER + birth.number % nest.USERS
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    # The change of user made /proc/self root's, where the next step writes; and it took the signal of `die_with_parent` back.
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    die_with_parent(birth)
+
+
+def limited_processes(birth: Birth) -> None:
+    """Bound threads and processes together.
+
+    They are counted by user and user namespace: with one of its own nobody else's count (since Linux 5.14). The namespace
+    also takes away the power over the others, which belong to the one around it.
+    """
+    if not birth.nest.entered:
+        raise OSError(f"needs {PROCESSES}")
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    nest.write_own_maps(uid, gid)
+    resource.setrlimit(resource.RLIMIT_NPROC, (birth.needs.threads, birth.needs.threads))
+
+
+def fixed_limits(birth: Birth) -> None:  # noqa: ARG001
+    """Set the limits that are the same for every job: no core file, few descriptors, no locked memory."""
+    for limit, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+
+
+def no_capabilities(birth: Birth) -> None:  # noqa: ARG001
+    """Give up every capability, those over its own user namespace included."""
+    syscalls.drop_capabilities()
+
+
+def not_dumpable(birth: Birth) -> None:  # noqa: ARG001
+    """Make /proc/self and ptrace off limits to processes of the same user, siblings among them; no core file."""
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def only_shown_files(birth: Birth) -> None:
+    """Deny by Landlock what the tree would deny, once more and by another mechanism; and TCP, and signals to others."""
+    writable = jail.WRITABLE if birth.nest.layers[FILES] == nest.OK else ()
+    programs = birth.nest.shown if birth.needs.subprocesses else ()
+    read = [path for path in birth.nest.shown if path not in _not_granted(birth)]
+    landlock.restrict(read=[*read, *jail.READABLE], write=[*writable, Path("/dev/null")], execute=programs)
+
+
+def only_listed_calls(birth: Birth) -> None:
+    """Leave the system calls that rendering needs (renderer.sandbox.seccomp)."""
+    seccomp.install(birth.forbidden_calls, birth.needs)
+
+
+def no_new_privileges(birth: Birth) -> None:  # noqa: ARG001
+    """Never gain by exec what this process has not (set-user-id files, file capabilities)."""
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)

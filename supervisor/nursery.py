@@ -1,0 +1,124 @@
+"""Where children come from and go to: forked by the fork server, put into a group of their own, ended and reaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from supervisor.cgroups import Cgroups, CgroupsMissing, ChildGroup
+from supervisor.child import Child
+from supervisor.child_process import ChildProcess
+from supervisor.forkserver import ForkServer, ForkServerFailed, KindInfo
+from supervisor.memory import MemoryWatch
+from supervisor.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Nursery:
+    """Makes and ends children. `on_death` is called when the fork server is gone, for whatever reason."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_progress: Callable[[str, float], None],
+        on_death: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._on_progress = on_progress
+        self._on_death = on_death
+        self._watch = MemoryWatch()
+        self._numbers: set[int] = set()
+        self._forkserver: ForkServer | None = None
+        self._cgroups: Cgroups | None = None
+        self.cgroups_missing: str | None = None
+        """Why children have no control group of their own; None where they have."""
+
+    @property
+    def forkserver_pid(self) -> int:
+        """The process number of the fork server, 0 where there is none."""
+        return self._forkserver.pid if self._forkserver else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a fork server."""
+        return self._forkserver is not None and not self._forkserver.died.done()
+
+    @property
+    def kinds(self) -> dict[str, KindInfo]:
+        """The kinds that can be rendered."""
+        return self._forkserver.kinds if self._forkserver else {}
+
+    @property
+    def failed_kinds(self) -> dict[str, str]:
+        """Kinds that cannot be rendered here, and why."""
+        return self._forkserver.failed_kinds if self._forkserver else {}
+
+    async def open(self) -> None:
+        """Start a fork server, the first or another. Raises ForkServerFailed."""
+        if self._cgroups is None and self.cgroups_missing is None:
+            # Before the fork server, which is to be in the supervisor's group, not above the children's.
+            try:
+                self._cgroups = Cgroups.delegated()
+            except CgroupsMissing as missing:
+                self.cgroups_missing = str(missing)
+        if self._forkserver is not None:
+            await self._forkserver.stop()
+        server = ForkServer(self._settings)
+        try:
+            await server.start()
+        except BaseException:
+            await server.stop()
+            raise
+        self._forkserver = server
+        server.died.add_done_callback(lambda _: self._died(server))
+
+    def _died(self, server: ForkServer) -> None:
+        if server is self._forkserver:
+            self._on_death()
+
+    async def make(self, needs_of: str | None = None, *, prove: bool = False) -> Child:
+        """Fork a child and wait until it stands in its sandbox. Raises ForkServerFailed, ChildFailed, LayerMissing."""
+        if self._forkserver is None:
+            raise ForkServerFailed("the fork server is not started")
+        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
+        self._numbers.add(number)
+        try:
+            process = await self._forkserver.spawn(number, needs_of, prove=prove)
+        except BaseException:
+            self._numbers.discard(number)
+            raise
+        child = Child(process, self._watch, self._on_progress)
+        child.needs_of = needs_of
+        child.group = self._group(process)
+        try:
+            await child.ready()
+        except BaseException:
+            await self.bury(child)
+            raise
+        return child
+
+    def _group(self, process: ChildProcess) -> ChildGroup | None:
+        """Put a child into a group of its own, where there can be one; its limits hold without."""
+        if self._cgroups is None or not process.pid:
+            return None
+        try:
+            group = self._cgroups.child(process.number)
+            group.add(process.pid)
+        except OSError as error:
+            log.warning("child.not_in_group", child=process.number, problem=str(error))
+            return None
+        return group
+
+    async def bury(self, child: Child) -> None:
+        """End a child if it lives; when this returns nothing is left of it, and its number is free."""
+        await child.close()
+        if child.group is not None:
+            child.group.remove()
+        self._numbers.discard(child.number)
+
+    async def close(self) -> None:
+        """End the fork server, and whatever children are left with it."""
+        if self._forkserver is not None:
+            await self._forkserver.stop()
