@@ -33,6 +33,8 @@ class ChildGroup:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.mkdir(exist_ok=True)
+        # One that could not be removed has counted for another child.
+        self._ended_before = self._ended()
 
     def add(self, pid: int) -> None:
         """Put a process into the group; what it forks from now on is in it too."""
@@ -48,12 +50,16 @@ class ChildGroup:
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether the kernel has ended a process here for being over the limit."""
+        """Whether the kernel has ended a process of this child for being over the limit."""
+        return self._ended() > self._ended_before
+
+    def _ended(self) -> int:
+        """Return how many processes the kernel has ended here for being over the limit."""
         try:
             events = (self._path / "memory.events").read_text(encoding="ascii").split()
         except OSError:
-            return False
-        return int(dict(zip(events[::2], events[1::2], strict=True)).get("oom_kill", 0)) > 0
+            return 0
+        return int(dict(zip(events[::2], events[1::2], strict=True)).get("oom_kill", 0))
 
     def remove(self) -> None:
         """Remove the group; its processes must have ended. One that is still on its way out is left."""

@@ -159,6 +159,7 @@ class Child:
             status=status,
             stderr_tail=self._tail.decode(errors="replace"),
             starved=sample.starved,
+            out_of_memory=self.group is not None and self.group.out_of_memory,
             cpu_seconds=cpu,
             peak_memory_bytes=peak,
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+from pathlib import Path
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
+from supervisor.cgroups import ChildGroup
 from supervisor.child import Child
 from supervisor.classify import classify
 from supervisor.model import Job, Token
 from supervisor.pool import Pool
-from tests.pools import LIMITS, with_pool
+from tests.pools import LIMITS, OneChild, with_pool
 
 PATIENCE = 30.0
 FIRST, SECOND = (Job(name, Token(1, 1), "noop", "{}", "{}", None, None, None, None) for name in ("first", "second"))
@@ -42,6 +44,31 @@ def test_a_child_that_died_before_it_had_the_job_ends_the_attempt() -> None:
         return outcome
 
     assert with_pool(SandboxMode.BEST_EFFORT, work) is Outcome.INTERNAL
+
+
+def test_a_child_that_the_kernel_ended_for_its_groups_memory(tmp_path: Path) -> None:
+    """It ends by SIGKILL, which alone is a crash; what its group counted makes it `memory`, and an older count does not.
+
+    No machine without the memory controller counts: the file that says so is written here.
+    """
+
+    async def work(pool: OneChild) -> list[Outcome]:
+        outcomes = []
+        for _ in range(2):
+            child = await pool.taken("noop")
+            child.group = ChildGroup(tmp_path / "group")
+            signal.pidfd_send_signal(child.process.pidfd, signal.SIGSTOP)
+            rendering = asyncio.create_task(_render(child, FIRST))
+            await asyncio.sleep(0)  # lets it start
+            (tmp_path / "group" / "memory.events").write_text("low 0\noom 3\noom_kill 1\n")
+            signal.pidfd_send_signal(child.process.pidfd, signal.SIGKILL)
+            outcomes.append(await rendering)
+            pool.give_back(child, "noop", outcomes[-1])
+            await child.process.exited
+            child.group = None
+        return outcomes
+
+    assert with_pool(SandboxMode.BEST_EFFORT, work) == [Outcome.MEMORY, Outcome.CRASH]
 
 
 def test_a_job_that_is_aborted_before_it_starts_never_runs() -> None:
