@@ -23,7 +23,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from renderer.syscalls import checked, libc
 
 # One number on every machine but alpha (asm-generic/unistd.h).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -127,8 +127,4 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def _call(name: str, number: int, *arguments: object) -> int:
-    result: int = _libc.syscall(ctypes.c_long(number), *arguments)
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-    return result
+    return checked(libc.syscall(ctypes.c_long(number), *arguments), name)

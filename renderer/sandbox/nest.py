@@ -120,12 +120,12 @@ def _fork_map_writer(target: int, reader: int, writer: int) -> int:
         os._exit(status)
 
 
-def write_own_maps(uid: int, gid: int, root: str = "/proc/self") -> None:
+def write_own_maps(uid: int, gid: int) -> None:
     """Map this process's user and group, and nobody else, into the user namespace that it has just made."""
     # setgroups must be denied before an unprivileged process may write the group map (user_namespaces(7)).
-    Path(f"{root}/setgroups").write_text("deny", encoding="ascii")
-    Path(f"{root}/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
-    Path(f"{root}/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
 
 
 def _fork_inside(control: socket.socket) -> None:

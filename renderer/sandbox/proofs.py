@@ -17,7 +17,7 @@ from pathlib import Path
 from renderer import syscalls
 from renderer.sandbox.steps import SECOND, Birth
 
-_PRIVATE, _RMID, _TRACEME = 0, 0, 0
+_PRIVATE, _TRACEME = 0, 0
 
 
 def no_other_process(birth: Birth) -> str | None:  # noqa: ARG001 - every proof has the same form

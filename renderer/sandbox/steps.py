@@ -104,11 +104,6 @@ def no_directory(birth: Birth) -> None:  # noqa: ARG001
     os.chdir("/")
 
 
-def at_the_root(birth: Birth) -> None:  # noqa: ARG001
-    """Stand at the root, wherever the supervisor was started."""
-    os.chdir("/")
-
-
 def measure(birth: Birth) -> None:  # noqa: ARG001
     """Read what is mapped before any job, while there is a /proc for certain."""
     joblimits.remember_mapped()
@@ -215,7 +210,8 @@ def only_shown_files(birth: Birth) -> None:
     """Deny by Landlock what the tree would deny, once more and by another mechanism; and TCP, and signals to others."""
     writable = jail.WRITABLE if birth.nest.layers[FILES] == nest.OK else ()
     programs = birth.nest.shown if birth.needs.subprocesses else ()
-    read = [path for path in birth.nest.shown if path not in _not_granted(birth)]
+    hidden = _not_granted(birth)
+    read = [path for path in birth.nest.shown if path not in hidden]
     landlock.restrict(read=[*read, *jail.READABLE], write=[*writable, Path("/dev/null")], execute=programs)
 
 

@@ -13,6 +13,7 @@ from renderer.needs import NONE, Needs
 from renderer.sandbox import ForbiddenCalls
 from renderer.sandbox.seccomp import families, numbers, rules
 from renderer.sandbox.seccomp.bpf import Place, Program
+from renderer.syscalls import checked, libc
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # linux/prctl.h, linux/seccomp.h
 
@@ -20,8 +21,6 @@ _PR_SET_SECCOMP, _MODE_FILTER = 22, 2  # linux/prctl.h, linux/seccomp.h
 KILL = 0x80000000
 ERRNO = 0x00050000
 ALLOW = 0x7FFF0000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Filter(ctypes.Structure):
@@ -49,9 +48,8 @@ def enter(program: bytes) -> None:
     """Have the kernel run this program before each call from now on."""
     filter_ = _Filter(len(program) // 8, program)
     unused = ctypes.c_ulong(0)
-    if _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(filter_), unused, unused) < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"seccomp: {os.strerror(error)}")
+    mode = ctypes.c_ulong(_MODE_FILTER)
+    checked(libc.prctl(_PR_SET_SECCOMP, mode, ctypes.byref(filter_), unused, unused), "seccomp")
 
 
 @cache
