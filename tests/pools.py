@@ -22,7 +22,7 @@ LIMITS = Limits(timeout=60, cpu=70, memory=256 * 1024 * 1024, output=5_000_000)
 class OneChild(Pool):
     """A pool of one child that can be waited for."""
 
-    def __init__(self, mode: SandboxMode) -> None:
+    def __init__(self, mode: SandboxMode, **more: object) -> None:
         self.freed = asyncio.Event()
         """Set when a child came up or came back."""
         settings = load(
@@ -32,6 +32,7 @@ class OneChild(Pool):
                 "RENDER_SANDBOX": mode,
                 "RENDER_CONCURRENCY": 1,
             }
+            | more
         )
         super().__init__(settings, self.freed.set, lambda _job, _fraction: None)
 
@@ -50,13 +51,19 @@ class OneChild(Pool):
 
 async def render(pool: OneChild, kind: str, spec: dict[str, Any]) -> tuple[Child, dict[str, Any]]:
     """Render one job in a child of the pool; return the child, which is not given back, and its report."""
+    child, artifact = await draw(pool, kind, spec)
+    return child, json.loads(artifact)
+
+
+async def draw(pool: OneChild, kind: str, spec: dict[str, Any]) -> tuple[Child, bytes]:
+    """Render one job in a child of the pool; return the child, which is not given back, and what it wrote."""
     child = await pool.taken(kind)
     job = Job("j1", Token(1, 1), kind, json.dumps(spec), "{}", None, None, None, None)
     with tempfile.TemporaryFile() as output:
         seen = await child.render(job, LIMITS, output.fileno())
         assert classify(seen)[0] is Outcome.OK, seen
         output.seek(0)
-        return child, json.loads(output.read())
+        return child, output.read()
 
 
 def with_pool(mode: SandboxMode, work: Callable[[OneChild], Any]) -> Any:

@@ -223,6 +223,49 @@ print(json.dumps(asyncio.run(main())))
 """
 
 
+# As above. Two kinds of one renderer: one is allowed to read a directory, the other is not.
+GRANTED_WITHOUT_NAMESPACES = """
+import asyncio, sys
+from renderer import syscalls
+syscalls.unshare(syscalls.CLONE_NEWUSER)
+from renderer.outcome import Outcome
+from tests.pools import OneChild, draw
+
+async def main():
+    here = sys.argv[1]
+    plugins = {name: "tests.kinds.needy:read" for name in ("rich", "poor")}
+    pool = OneChild("best-effort", RENDER_PLUGINS=plugins, RENDER_ALLOW_NEEDS="rich:read=" + here)
+    try:
+        await pool.start()
+        for kind in ("rich", "poor"):
+            child, found = await draw(pool, kind, {"path": here + "/file"})
+            pool.give_back(child, kind, Outcome.OK)
+            print(kind, found.decode())
+    finally:
+        await pool.close()
+
+asyncio.run(main())
+"""
+
+
+def test_what_one_kind_may_read_is_denied_to_the_others_without_namespaces(
+    tmp_path: Path, inside: dict[str, Any]
+) -> None:
+    """Where there is no file system of its own to take it out of, Landlock denies it."""
+    need(inside, LAYERS[0])
+    need(inside, "Landlock")
+    tmp_path.chmod(0o755)
+    (tmp_path / "file").write_text("seen")
+    result = subprocess.run(
+        [sys.executable, "-c", GRANTED_WITHOUT_NAMESPACES, str(tmp_path)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.splitlines()[-2:] == ["rich seen", "poor PermissionError"]
+
+
 @pytest.mark.parametrize("mode", [SandboxMode.REQUIRED, SandboxMode.BEST_EFFORT])
 def test_a_layer_that_cannot_be_had(mode: SandboxMode, inside: dict[str, Any]) -> None:
     """Where the kernel refuses a layer, `required` has no child and says which; `best-effort` has all the others."""

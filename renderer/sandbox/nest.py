@@ -62,19 +62,22 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
     """
     if mode is SandboxMode.OFF:
         return Nest({PROCESSES: OFF, FILES: OFF})
-    granted = [Path(path) for needs in allowed for path in needs.read]
-    shown = outermost([*visible(programs=any(needs.subprocesses for needs in allowed)), *filter(Path.exists, granted)])
+    granted = tuple(Path(path) for needs in allowed for path in needs.read)
+    programs = any(needs.subprocesses for needs in allowed)
+    shown = tuple(outermost([*visible(programs=programs), *filter(Path.exists, granted)]))
     try:
         own_users = _unshare(as_root=os.geteuid() == 0)
     except OSError as error:
-        return Nest({PROCESSES: str(error), FILES: f"needs {PROCESSES}"}, shown=tuple(shown))
+        # Landlock still goes by what is shown and to whom.
+        return Nest({PROCESSES: str(error), FILES: f"needs {PROCESSES}"}, shown=shown, granted=granted)
     _fork_inside(control)
     processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    files = OK
     try:
         jail.build_and_enter(shown)
     except OSError as error:
-        return Nest({PROCESSES: OK, FILES: str(error)}, own_users, processes, tuple(shown))
-    return Nest({PROCESSES: OK, FILES: OK}, own_users, processes, tuple(shown), tuple(granted))
+        files = str(error)
+    return Nest({PROCESSES: OK, FILES: files}, own_users, processes, shown, granted)
 
 
 def _unshare(*, as_root: bool) -> bool:
