@@ -59,6 +59,24 @@ def succeeds(home: Path, *arguments: str | Path, given: str | None = None, **set
     return result.stdout
 
 
+@contextlib.contextmanager
+def waiting(home: Path, database: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `enqueue --wait` of a job that nobody takes; yield the command, and the job's id once it is told."""
+    with subprocess.Popen(
+        [COMMAND, "enqueue", "noop", "-", "--wait"],
+        env=environment(home, DATABASE_URL=database),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("{}")
+        process.stdin.close()
+        yield process, process.stdout.readline().strip()
+
+
 def fails(code: int, home: Path, *arguments: str | Path, given: str | None = None, **settings: str) -> str:
     """Run `jobsupervisor`, which must exit with `code` and without output; return what it said on standard error."""
     result = command(home, *arguments, given=given, **settings)

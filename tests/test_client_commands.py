@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import COMMAND, environment, fails, rows_of, succeeds
+from tests.commands import COMMAND, environment, fails, rows_of, succeeds, waiting
 
 
 def test_enqueue(tmp_path: Path, database: str) -> None:
@@ -76,19 +76,7 @@ def test_what_the_database_refuses(
 @pytest.mark.parametrize("how", ["cancelled", "interrupted"])
 def test_enqueue_and_wait(tmp_path: Path, database: str, how: str) -> None:
     """With --wait the command ends when the job does, here by being cancelled, or at Ctrl-C, with the job still there."""
-    with subprocess.Popen(
-        [COMMAND, "enqueue", "noop", "-", "--wait"],
-        env=environment(tmp_path, DATABASE_URL=database),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write("{}")
-        process.stdin.close()
-        job_id = process.stdout.readline().strip()
+    with waiting(tmp_path, database) as (process, job_id):
         assert process.stderr is not None
         if how == "cancelled":
             assert rows_of(database, f"select cancel_render('{uuid.UUID(job_id)}') as done") == [{"done": True}]

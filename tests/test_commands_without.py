@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.client.support import enqueuing_role
-from tests.commands import COMMAND, command, environment, fails, rows_of, succeeds
+from tests.commands import command, fails, rows_of, succeeds, waiting
 
 DATABASE_COMMANDS = [
     ["status"],
@@ -95,20 +94,8 @@ def test_render_as_an_enqueuing_role(tmp_path: Path, enqueuer: str, database: st
 
 def test_a_session_that_ends_while_it_waits(tmp_path: Path, database: str) -> None:
     """`enqueue --wait` whose connection is ended says so in one line; the job is still there."""
-    with subprocess.Popen(
-        [COMMAND, "enqueue", "noop", "-", "--wait"],
-        env=environment(tmp_path, DATABASE_URL=database),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with waiting(tmp_path, database) as (process, job_id):
         assert process.stderr is not None
-        process.stdin.write("{}")
-        process.stdin.close()
-        job_id = process.stdout.readline().strip()
         run(
             database,
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'jobsupervisor client'",
@@ -122,20 +109,8 @@ def test_a_session_that_ends_while_it_waits(tmp_path: Path, database: str) -> No
 
 def test_garbage_on_the_channel_while_it_waits(tmp_path: Path, database: str) -> None:
     """What strangers notify ends no wait and breaks none."""
-    with subprocess.Popen(
-        [COMMAND, "enqueue", "noop", "-", "--wait"],
-        env=environment(tmp_path, DATABASE_URL=database),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with waiting(tmp_path, database) as (process, _):
         assert process.stderr is not None
-        process.stdin.write("{}")
-        process.stdin.close()
-        process.stdout.readline()
         for payload in ("", "nothing", "[]", "{}", '{"id": 7}'):
             run(database, f"notify render_events, '{payload}'")
         run(database, "select cancel_render(id) from render_jobs")
