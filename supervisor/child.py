@@ -16,7 +16,7 @@ from typing import Any
 
 from renderer import wire
 from renderer.outcome import Outcome
-from supervisor import memory
+from supervisor import memory, usage
 from supervisor.cgroups import ChildGroup
 from supervisor.child_process import ChildProcess, ExitStatus
 from supervisor.classify import Kill, Observation
@@ -152,7 +152,8 @@ class Child:
         if status is not None and self.jobs_done == 1:
             # The kernel's own count of its life, which was this job: what came and went between two looks is in it.
             sample.last = max(sample.last, status.peak_memory_bytes or 0)
-        cpu, peak = self._used(reply, status, sample, seconds)
+        cpu = usage.cpu_seconds(reply, status, self.cpu_seconds, seconds)
+        self.cpu_seconds += cpu or 0.0
         return Observation(
             reply=reply,
             kill=self._kill if reply is None else None,
@@ -161,29 +162,8 @@ class Child:
             starved=sample.starved,
             out_of_memory=self.group is not None and self.group.out_of_memory,
             cpu_seconds=cpu,
-            peak_memory_bytes=peak,
+            peak_memory_bytes=usage.peak_memory(reply, status, sample),
         )
-
-    def _used(
-        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample, seconds: float
-    ) -> tuple[float | None, int | None]:
-        """Return processor time and peak memory of the attempt: the larger of what was seen and what is said.
-
-        What is said counts as far as it can be true.
-        """
-        said = reply if reply is not None else {}
-        cpu, peak = said.get("cpu_seconds"), said.get("peak_memory_bytes")
-        most_memory = sample.base + sample.limit + memory.ALLOWANCE
-        if status is not None:
-            cpu = None if status.cpu_seconds is None else max(0.0, status.cpu_seconds - self.cpu_seconds)
-            peak, most_memory = status.peak_memory_bytes, 1 << 50
-        # As many processors as there are, and the clock's own coarseness.
-        cpu = (
-            min(float(cpu), seconds * (os.cpu_count() or 1) + 1) if isinstance(cpu, int | float) and cpu >= 0 else None
-        )
-        peak = min(peak, most_memory) if isinstance(peak, int) and peak >= 0 else 0
-        self.cpu_seconds += cpu or 0.0
-        return cpu, max(peak, sample.peak, self.base_memory) or None
 
     def kill(self, outcome: Outcome, reason: str) -> None:
         """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
