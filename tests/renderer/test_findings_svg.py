@@ -23,6 +23,8 @@ from tests.renderer.test_svg import RED, nested, svg
 FAR_TRIANGLE = "M-628893774 6 L-29 -893750190 27 22"
 SHRUNK = '<use xlink:href="#i" transform="scale(0.00125 0.0016667)"/>'
 FULL = 'width="800" height="600"'
+WIDE = data_url("image/png", png(png_header(2000, 2000)))
+WITHIN = svg(f'<image href="{WIDE}"/>').encode()
 
 
 @pytest.mark.parametrize(
@@ -87,10 +89,16 @@ def test_a_filter_that_takes_hours_is_refused(inside: str) -> None:
         svg(f'<g style="{"fill:red;" * 50_000}"/>'),
         svg(f"<style>{'* { fill: url(#a) }' * 500}</style>{'<g/>' * 20_000}"),
         svg("<g opacity='.9'>" * 150 + "</g>" * 150),
+        svg("<style>g { opacity: .9 }</style>" + "<g>" * 150 + "</g>" * 150),
+        svg("".join(f'<g id="g{n}" opacity=".9"><use href="#g{n + 1}"/></g>' for n in range(150))),
+        svg("".join(f'<mask id="m{n}" mask="url(#m{n + 1})"/>' for n in range(50)) + '<rect mask="url(#m0)"/>'),
+        svg(f"<style>rect {{ {'fill: red;' * 50_000} }}</style>{'<rect/>' * 2_000}"),
+        svg(f'<image id="i" href="{WIDE}"/>' + '<use href="#i"/>' * 100),
+        svg('<use href="#g"/>' * 99 + f'<g id="g"><image href="{data_url("image/svg+xml", WITHIN)}"/></g>'),
     ],
 )
 def test_what_costs_the_square_of_its_length_is_refused(document: str) -> None:
-    """Text, spans, selectors, attributes, declarations, and layers within layers."""
+    """Text, spans, selectors, attributes, declarations, layers within layers, a picture that is drawn again and again."""
     assert blamed(svg_kind, {"svg": document}) == "svg"
 
 

@@ -25,9 +25,12 @@ class Affine:
         return Affine(self.factor * outer.factor, self.shift * outer.factor + outer.shift)
 
 
+_STILL = Affine()
+
+
 def affine(text: str) -> Affine:
     """Return the bound of a transform list."""
-    whole = Affine()
+    whole = _STILL
     for name, inside in reversed(_FUNCTION.findall(text)):
         whole = whole.then(_function(name.lower(), [float(number) for number in _NUMBER.findall(inside)]))
     return whole
@@ -47,4 +50,4 @@ def _function(name: str, given: list[float]) -> Affine:
         # The larger singular value of the 2 x 2 part.
         factor = (math.hypot(a + d, b - c) + math.hypot(a - d, b + c)) / 2
         return Affine(factor, abs(e) + abs(f))
-    return Affine()
+    return _STILL

@@ -16,8 +16,8 @@ from renderer.errors import InvalidSpec
 from renderer.kinds.dataurl import image_size, image_type, parse_data_url
 from renderer.kinds.svg.expand import Node, all_nodes, by_ids, check_expansion
 from renderer.kinds.svg.reach import MAX_REACH, Extent, Reach, smallest_side
-from renderer.kinds.svg.style import give_references
-from renderer.kinds.svg.work import check_work
+from renderer.kinds.svg.style import give_styles
+from renderer.kinds.svg.work import check_drawing, check_work
 from renderer.limits import current
 
 FIELD = "svg"
@@ -75,8 +75,9 @@ class _Document:
         by_id = by_ids(nodes)
         try:
             check_work(nodes, css)
-            give_references(nodes, css)
+            give_styles(nodes, css)
             order = check_expansion(self.root, nodes, by_id, markers_in_css="marker" in css)
+            check_drawing(order, by_id)
         except ValueError as error:
             raise _invalid(str(error)) from None
         extent = Reach(by_id, css).of(order)
@@ -173,6 +174,7 @@ class _Document:
         if min(size) < 1:
             raise _invalid(f"a picture of {size[0]} x {size[1]} pixels cannot be drawn")
         self.image_pixels += size[0] * size[1]
+        self.open_nodes[-1].pixels += size[0] * size[1]
         if self.image_pixels > current().frame_pixels:
             limit = f"{current().frame_pixels:,}"
             raise _invalid(f"its pictures claim {self.image_pixels:,} pixels in their headers; at most {limit} fit")
@@ -190,6 +192,7 @@ class _Document:
         extent = inner.read(text)
         if inner.root is not None:
             self.open_nodes[-1].within = extent.reach / smallest_side(inner.root)
+            self.open_nodes[-1].pixels += inner.root.decoded
 
 
 def _external(address: str) -> InvalidSpec:

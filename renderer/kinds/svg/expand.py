@@ -22,8 +22,9 @@ _VERTICES = ("d", "points")
 class Node:
     """An element: its name without a prefix, its attributes, and what stands in it.
 
-    `within` is how far a document in its data URL reaches, in sides of that document;
-    `letters` counts the characters that stand in the element itself; `styled` are the ids that style sheets make it refer to.
+    `within` is how far a document in its data URL reaches, in sides of that document; `pixels` are those of the pictures there.
+    `letters` counts the characters that stand in the element itself. `styled` are the ids that style sheets make it refer to,
+    and `layered` says that they may give it a layer of its own.
     """
 
     name: str
@@ -34,6 +35,9 @@ class Node:
     within: float = 0.0
     letters: int = 0
     styled: list[str] = field(default_factory=list)
+    layered: bool = False
+    pixels: int = 0
+    decoded: int = 0
 
     def references(self) -> list[str]:
         """Return the ids of what drawing this element draws too."""
@@ -99,6 +103,7 @@ def _weigh(root: Node, by_id: dict[str, Node]) -> list[Node]:
         if below is not None:
             active.discard(id(node))
             node.weight = min(1 + sum(child.weight for child in below), MAX_ELEMENTS + 1)
+            node.decoded = node.pixels + sum(child.decoded for child in below)
             node.depth = 1 + max((child.depth for child in below), default=0)
             order.append(node)
             continue

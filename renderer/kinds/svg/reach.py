@@ -9,6 +9,7 @@ transform. Parse errors are left to resvg, which passes over an attribute that i
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from renderer.kinds.svg.affine import NUMBER, Affine, affine
@@ -107,6 +108,7 @@ class Reach:
     thickness: float = 1.0
     letter: float = 16.0
     everywhere: Affine = field(default_factory=Affine)
+    units: dict[str, float] = field(default_factory=lambda: {**_PIXELS, "%": 1.0})
 
     def of(self, order: list[Node]) -> Extent:
         """Return the extent of the document, in the pixels of the root.
@@ -121,25 +123,28 @@ class Reach:
     def _scales(self, nodes: list[Node]) -> None:
         """Find what holds for the document as a whole: its longest lengths, and the transforms of its style sheets."""
         sheet = [pair for pair in declarations(self.css) if pair[0] in _SHEET]
-        pairs = sheet + [pair for node in nodes for pair in _properties(node)]
-        sizes = [value for name, text in pairs if name in {"width", "height"} for value in self._lengths(text)]
-        boxes = [value for name, text in pairs if name == "viewbox" for value in numbers(text)[2:4]]
-        self.viewport = max([100.0, *sizes, *boxes])
-        self.thickness = max([1.0, *self._all(pairs, "stroke-width")]) * max(
-            [4.0, *self._all(pairs, "stroke-miterlimit")]
-        )
-        self.letter = sum(max([0.0, *self._all(pairs, name)]) for name in _LETTER) + 16.0
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, text in sheet:
+            found[name].append(text)
+        for node in nodes:
+            for name, text in _properties(node):
+                found[name].append(text)
+        boxes = [value for text in found["viewbox"] for value in numbers(text)[2:4]]
+        self.viewport = max([100.0, *self._all(found["width"]), *self._all(found["height"]), *boxes])
+        self.units = {**_PIXELS, "%": self.viewport / 100}
+        thickest, sharpest = self._all(found["stroke-width"]), self._all(found["stroke-miterlimit"])
+        self.thickness = max([1.0, *thickest]) * max([4.0, *sharpest])
+        self.letter = sum(max([0.0, *self._all(found[name])]) for name in _LETTER) + 16.0
         transforms = [affine(text) for name, text in sheet if name == "transform"]
-        factor = max([1.0, *(found.factor for found in transforms)])
-        self.everywhere = Affine(factor, max([0.0, *(found.shift for found in transforms)]))
+        factor = max([1.0, *(moved.factor for moved in transforms)])
+        self.everywhere = Affine(factor, max([0.0, *(moved.shift for moved in transforms)]))
 
-    def _all(self, pairs: list[tuple[str, str]], wanted: str) -> list[float]:
-        return [value for name, text in pairs if name == wanted for value in self._lengths(text)]
+    def _all(self, texts: list[str]) -> list[float]:
+        return [value for text in texts for value in self._lengths(text)]
 
     def _lengths(self, text: str) -> list[float]:
         """Return lengths in pixels; one that is relative to a font's size counts in sixteens."""
-        units = {**_PIXELS, "%": self.viewport / 100}
-        return [_float(match[1]) * units.get(match[2], 1.0) for match in _LENGTH.finditer(text)]
+        return [_float(match[1]) * self.units.get(match[2], 1.0) for match in _LENGTH.finditer(text)]
 
     def _measure(self, node: Node) -> None:
         """Find the reach of an element, and its largest tile, in its parent's pixels."""

@@ -1,4 +1,4 @@
-"""What the style sheets of an SVG document refer to, put down to the elements that may draw it.
+"""What the style sheets of an SVG document say, put down to the elements that may be drawn so.
 
 resvg matches selectors exactly; here the last part of each decides, by the rarest of its name, classes and ids. So an
 element may be given a reference too many, and never one too few.
@@ -11,8 +11,10 @@ import re
 from collections import defaultdict
 
 from renderer.kinds.svg.expand import LOCAL_URL, Node
+from renderer.kinds.svg.work import LAYERED
 
 MAX_GIVEN = 500_000  # references: a second
+MAX_DECLARED = 5_000_000  # declarations: a second
 
 _BRACE = re.compile(r"[{}]")
 _NAMES = re.compile(r"[.#]?[\w-]+")
@@ -22,20 +24,24 @@ _PARTS = re.compile(r"[\s>+~]+")
 _SIMPLE = re.compile(r"[\w-]*(?:[.#][\w-]+)*")
 
 
-def give_references(nodes: list[Node], css: str) -> None:
-    """Add to each element the ids that a rule for it refers to. Raises ValueError where that is too much."""
-    parts = _BRACE.split(css)
-    found = [(head, LOCAL_URL.findall(body)) for head, body in itertools.pairwise(parts)]
-    index = _index(nodes) if any(names for _, names in found) else {}
-    given = 0
-    for head, names in found:
-        for selector in head.split(",") if names else ():
+def give_styles(nodes: list[Node], css: str) -> None:
+    """Tell each element the ids that a rule for it refers to, and its layer. Raises ValueError where that is too much."""
+    index = _index(nodes) if css else {}
+    given = declared = 0
+    for head, body in itertools.pairwise(_BRACE.split(css)):
+        names, count = LOCAL_URL.findall(body), body.count(":")
+        layered = LAYERED.search(body) is not None
+        for selector in head.split(",") if count else ():
             matching = _matching(selector, nodes, index)
             given += len(matching) * len(names)
+            declared += len(matching) * count
             if given > MAX_GIVEN:
                 raise ValueError(f"its style sheets give more than {MAX_GIVEN:,} references to its elements")
-            for node in matching:
+            if declared > MAX_DECLARED:
+                raise ValueError(f"its style sheets give more than {MAX_DECLARED:,} declarations to its elements")
+            for node in matching if names or layered else ():
                 node.styled += names
+                node.layered |= layered
 
 
 def _index(nodes: list[Node]) -> dict[str, list[Node]]:

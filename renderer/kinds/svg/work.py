@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from renderer.kinds.svg.expand import Node, all_nodes
+from renderer.limits import current
 
 MAX_OCTAVES = 16  # half a second; after eight of them a colour no longer changes
 MAX_KERNEL = 1024  # a second; numbers in the matrix of a feConvolveMatrix
@@ -20,10 +21,11 @@ MAX_ATTRIBUTES = 1_000  # of one element, and declarations in its style; the cos
 MAX_SELECTOR_PARTS = 32  # `a b > c` has three; each is tried against all that is above
 MAX_MATCHES = 20_000_000  # selectors of the style sheets times elements: three seconds
 MAX_LAYERS = 32  # elements within each other that each need a picture of their own
+MAX_DECODED = 16  # frames of the largest size, of pictures that are drawn again and again: two seconds
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _PART = re.compile(r"[^\s>+~,]+")
-_LAYERED = re.compile(r"(?:^|[;\s])(?:filter|mask|clip-path|opacity|mix-blend-mode|isolation)\s*:")
+LAYERED = re.compile(r"(?:^|[;\s])(?:filter|mask|clip-path|opacity|mix-blend-mode|isolation)\s*:")
 _LAYERS = ("filter", "mask", "clip-path", "opacity")
 
 
@@ -34,7 +36,6 @@ def check_work(nodes: list[Node], css: str) -> None:
         _check_attributes(node)
         if node.name == "text":
             _check_text(node)
-    _check_layers(nodes[0])
     _check_selectors(css, len(nodes))
 
 
@@ -69,19 +70,22 @@ def _check_text(node: Node) -> None:
     _hold("the elements in one <text>", [len(within) - 1], MAX_SPANS)
 
 
-def _check_layers(root: Node) -> None:
-    stack = [(root, 0)]
-    while stack:
-        node, above = stack.pop()
-        layers = above + _is_layer(node)
-        _hold("elements within each other with opacity, filter, mask or clip-path", [layers], MAX_LAYERS)
-        stack += [(child, layers) for child in node.children]
+def check_drawing(order: list[Node], by_id: dict[str, Node]) -> None:
+    """Raise ValueError for what takes too much once all references are followed; `order` is that of `check_expansion`."""
+    layers: dict[int, int] = {}
+    for node in order:
+        below = (layers[id(part)] for part in node.children + node.targets(by_id))
+        layers[id(node)] = max(below, default=0) + _is_layer(node)
+    most = max(layers.values(), default=0)
+    _hold("elements within each other with opacity, filter, mask or clip-path", [most], MAX_LAYERS)
+    _hold("the pixels of pictures that are drawn", [order[-1].decoded], MAX_DECODED * current().frame_pixels)
 
 
 def _is_layer(node: Node) -> bool:
     return (
-        any(name in node.attributes for name in _LAYERS)
-        or _LAYERED.search(node.attributes.get("style", "")) is not None
+        node.layered
+        or any(name in node.attributes for name in _LAYERS)
+        or LAYERED.search(node.attributes.get("style", "")) is not None
     )
 
 
