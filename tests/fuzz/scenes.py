@@ -12,31 +12,14 @@ from tests.fuzz.text import readable_texts
 from tests.fuzz.values import TEXTS, dumps, spoilt
 
 EASINGS = [
-    *(
-        "linear",
-        "ease",
-        "ease-in",
-        "ease_out",
-        "easeInOutBack",
-        "easeOutBounce",
-        "easeInElastic",
-        "easeInExpo",
-        "easeInCirc",
-    ),
+    *("linear", "ease", "ease-in", "ease_out", "easeInOutBack", "easeOutBounce", "easeInElastic"),
+    *("easeInExpo", "easeInCirc"),
     *("steps(4)", "steps(1, start)", "steps(9999)", "cubic-bezier(0,10,1,-10)", "cubic-bezier(1,0,0,1)", "wobble"),
     *("cubic-bezier(0.5,1e-300,5e-324,0.1)", "cubic-bezier(nan,0,0,0)", "steps(²)", "steps(-1)", "step-end"),
 ]
 COLOURS = [
-    *(
-        "red",
-        "#f80",
-        "#12345678",
-        "rgb(10%,20%,300)",
-        "rgba(1 2 3 / 0.5)",
-        "hsl(400deg,50%,50%)",
-        "none",
-        "transparent",
-    ),
+    *("red", "#f80", "#12345678", "rgb(10%,20%,300)", "rgba(1 2 3 / 0.5)", "hsl(400deg,50%,50%)", "none"),
+    *("transparent",),
     *("currentColor", "hsl(1e400,1%,1%)", "hsl(-0.0001deg 0% 0%)", "rgb(1e9,0,0)", "#FFF", " black ", "#1234567", "İ"),
 ]
 TRANSFORMS = ["translate", "translateX", "scale", "scaleX", "scale_y", "rotate", "skewX", "skewY"]

@@ -38,19 +38,9 @@ LOOKS: dict[str, st.SearchStrategy[str]] = {
     "transform": transform,
     "style": st.sampled_from(
         [
-            *(
-                "mix-blend-mode:multiply",
-                "isolation:isolate",
-                "fill:url(#a)",
-                "filter:url(#b) url(#c)",
-                "mask:url( '#a' )",
-            ),
-            *(
-                "fill:context-fill",
-                "d:path('M0 0')",
-                "font:italic 9px/1 x",
-                "--a:1;fill:var(--a)",
-            ),
+            *("mix-blend-mode:multiply", "isolation:isolate", "fill:url(#a)", "filter:url(#b) url(#c)"),
+            *("mask:url( '#a' )",),
+            *("fill:context-fill", "d:path('M0 0')", "font:italic 9px/1 x", "--a:1;fill:var(--a)"),
         ]
     ),
     "color": colour,
@@ -149,12 +139,8 @@ SHEETS = [
     "g g, rect.a { opacity: .5 }",
     "#a { stroke-width: 3; transform: rotate(5deg) }",
 ] * 5 + [
-    *(
-        "rect { fill: url(#a); stroke: red }",
-        ".a { filter: url(#b) }",
-        "* { mask: url(#c) }",
-        "path { marker: url(#d) }",
-    ),
+    *("rect { fill: url(#a); stroke: red }", ".a { filter: url(#b) }", "* { mask: url(#c) }"),
+    *("path { marker: url(#d) }",),
     *(
         "@import url(a.css);",
         "@font-face { src: url(http://x) }",
@@ -173,21 +159,10 @@ SHEETS = [
     ),
 ]
 OTHERS = [
-    *(
-        "<!-- -->",
-        "<?x y?>",
-        "<script>1</script>",
-        "<foreignObject><p/></foreignObject>",
-        "<animate attributeName='x'/>",
-    ),
-    *(
-        "<title>&lt;</title>",
-        "<unknown/>",
-        "<x:y xmlns:x='u'/>",
-        "<set/>",
-        "<view/>",
-        "<metadata><a><b/></a></metadata>",
-    ),
+    *("<!-- -->", "<?x y?>", "<script>1</script>", "<foreignObject><p/></foreignObject>"),
+    *("<animate attributeName='x'/>",),
+    *("<title>&lt;</title>", "<unknown/>", "<x:y xmlns:x='u'/>", "<set/>", "<view/>"),
+    *("<metadata><a><b/></a></metadata>",),
 ]
 
 
@@ -210,33 +185,10 @@ TOKENS = [
         "\0",
         "\x0b",
     ),
-    *(
-        "url(#a)",
-        "#a",
-        "1e9",
-        "-",
-        "NaN",
-        "%",
-        "xmlns=''",
-        "<g>",
-        "</g>",
-        "</svg>",
-        "<svg>",
-        "\ufeff",
-        "\ufffe",
-        "é",
-        "\u202e",
-    ),
-    *(
-        "<!DOCTYPE svg>",
-        "<!DOCTYPE svg [<!ENTITY a 'b'>]>",
-        "<!DOCTYPE svg SYSTEM 'file:///etc/passwd'>",
-        "<?xml version='1.0'?>",
-    ),
-    *(
-        "<?xml version='1.1' encoding='utf-7'?>",
-        "<?xml encoding='x'?>",
-        "<?xml version='1.0' encoding='UTF-16'?>",
-        "\ud800",
-    ),
+    *("url(#a)", "#a", "1e9", "-", "NaN", "%", "xmlns=''", "<g>", "</g>", "</svg>", "<svg>", "\ufeff"),
+    *("\ufffe", "é", "\u202e"),
+    *("<!DOCTYPE svg>", "<!DOCTYPE svg [<!ENTITY a 'b'>]>", "<!DOCTYPE svg SYSTEM 'file:///etc/passwd'>"),
+    *("<?xml version='1.0'?>",),
+    *("<?xml version='1.1' encoding='utf-7'?>", "<?xml encoding='x'?>"),
+    *("<?xml version='1.0' encoding='UTF-16'?>", "\ud800"),
 ]

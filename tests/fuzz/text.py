@@ -9,21 +9,8 @@ from hypothesis import strategies as st
 # Letters and symbols by their category, and blank to look at.
 _BLANK = {"\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\u00ad", "\ufffc", "\U0001d159"}
 _SAMPLES = [
-    *(
-        "שלום",
-        "مرحبا",
-        "a\u200bb",
-        "\u200f\u202eabc",
-        "漢字",
-        "👍🏽",
-        "👩‍👩‍👧‍👦",
-        "e\u0301",
-        "\ufeffx",
-        "ไทย",
-        "हिन्दी",
-        "한국어",
-        "ﷺ",
-    ),
+    *("שלום", "مرحبا", "a\u200bb", "\u200f\u202eabc", "漢字", "👍🏽", "👩‍👩‍👧‍👦", "e\u0301", "\ufeffx", "ไทย"),
+    *("हिन्दी", "한국어", "ﷺ"),
     *(
         "fi ffi",
         "AV",

@@ -20,45 +20,22 @@ MAX_REACH = 4e8  # the nearest that aborts is a triangle with corners at 7e8
 
 _LENGTH = re.compile(rf"({NUMBER})\s*+(%|em|ex|ch|rem|mm|cm|in|pt|pc|Q)?")
 _DECLARATION = re.compile(r"(?<![\w-])([\w-]++)\s*+:\s*+([^;{}]*+)")
-_PIXELS = {
-    "mm": 3.78,
-    "cm": 37.8,
-    "in": 96.0,
-    "pt": 4 / 3,
-    "pc": 16.0,
-    "Q": 0.945,
-    "em": 16.0,
-    "ex": 16.0,
-    "ch": 16.0,
-    "rem": 16.0,
-}
+_PIXELS = {"mm": 3.78, "cm": 37.8, "in": 96.0, "pt": 4 / 3, "pc": 16.0, "Q": 0.945}
+_PIXELS |= dict.fromkeys(("em", "ex", "ch", "rem"), 16.0)
 _PLACES = frozenset(
     {
-        *(
-            "x",
-            "y",
-            "x1",
-            "y1",
-            "x2",
-            "y2",
-            "cx",
-            "cy",
-            "r",
-            "rx",
-            "ry",
-            "width",
-            "height",
-            "refx",
-            "refy",
-            "markerwidth",
-        ),
-        *("markerheight", "points", "startoffset", "baseline-shift", "textlength"),
+        *("x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "width", "height", "refx", "refy"),
+        *("markerwidth", "markerheight", "points", "startoffset", "baseline-shift", "textlength"),
     }
 )
 # Of a line of text the width is the sum over its letters.
 _LETTER = ("font-size", "letter-spacing", "word-spacing", "dx", "dy", "kerning")
+# What style sheets can set of all this.
+_SHEET = frozenset({"transform", "stroke-width", "stroke-miterlimit", *_LETTER})
 _VIEWPORTS = frozenset({"svg", "symbol", "marker", "pattern", "view"})
 _CONTENT_UNITS = ("patternContentUnits", "maskContentUnits", "clipPathUnits")
+_MAX_HEIRS = 20
+_NOTHING = Node("", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +189,6 @@ class Reach:
 
     def _corner(self, own: dict[str, str]) -> float:
         return sum(max(self._lengths(own.get(name, "")), default=0.0) for name in ("x", "y"))
-
-
-_MAX_HEIRS = 20
-_NOTHING = Node("", {})
-_SHEET = frozenset({"transform", "stroke-width", "stroke-miterlimit", *_LETTER})
 
 
 def _properties(node: Node) -> list[tuple[str, str]]:
