@@ -165,10 +165,10 @@ class Child:
             peak_memory_bytes=usage.peak_memory(reply, status, sample),
         )
 
-    def kill(self, outcome: Outcome, reason: str) -> None:
+    def kill(self, outcome: Outcome, reason: str, *, perhaps_dead: bool = False) -> None:
         """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
         if self._kill is None:
-            self._kill = Kill(outcome, reason)
+            self._kill = Kill(outcome, reason, perhaps_dead)
         self.process.kill()
 
     def abort(self, job_id: str, outcome: Outcome, reason: str) -> None:
@@ -267,12 +267,12 @@ class Child:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(reply)
 
-    def _broke_protocol(self, reason: str) -> None:
-        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}")
+    def _broke_protocol(self, reason: str, *, perhaps_dead: bool = False) -> None:
+        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}", perhaps_dead=perhaps_dead)
 
     def _closed(self) -> None:
         if not self.process.exited.done():
-            self._broke_protocol("it closed its end and ran on")
+            self._broke_protocol("it closed its end and ran on", perhaps_dead=True)
 
     def _log_readable(self) -> None:
         try:

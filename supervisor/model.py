@@ -31,6 +31,8 @@ class Job:
     memory_mb: int | None
     user_id: str | None
     correlation_id: str | None
+    waited: float = 0.0
+    """Seconds from when it could run until it was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
