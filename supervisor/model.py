@@ -61,6 +61,8 @@ class Ending:
     stderr_tail: str | None = None
     timeout_seconds: float | None = None
     memory_limit_bytes: int | None = None
+    child_ended: bool = False
+    """The attempt's child ended with it: killed by us or the kernel, or by itself."""
     alone: bool = False
     """For `lost`: the job was the only one that its supervisor had."""
 
