@@ -147,6 +147,10 @@ class Dispatcher:
         """How many jobs are running, waiting for a child, and owed to the database."""
         return self._claims.counts
 
+    def progress_of(self, job_id: str) -> float:
+        """Return how far a job that runs here says that it is, from 0 to 1."""
+        return max((running.progress for running in self._claims.attempts(job_id)), default=0.0)
+
     # The loop.
 
     async def serve(self, link: Link) -> None:

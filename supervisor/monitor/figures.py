@@ -26,6 +26,8 @@ class Figures:
         """When `queue` was told, of the monotonic clock."""
         self.proven_at: float | None = None
         """When a render last went well, of the monotonic clock."""
+        self.settled_claims = 0
+        """How many claims ended; who keeps the last number sees whether anything happened since."""
 
     def claimed(self, job: Job) -> None:
         """Take note of a claim."""
@@ -35,6 +37,7 @@ class Figures:
     def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
         """Take note of what the database made of the end of a claim."""
         self.metrics.settled(job, verdict, ending)
+        self.settled_claims += 1
         if ending is None or verdict == "lease_lost":
             return
         if ending.outcome is Outcome.OK:

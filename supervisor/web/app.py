@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from supervisor.settings import Settings
-from supervisor.web.guard import Guard, problem
+from supervisor.web.guard import Guard
+from supervisor.web.pages.errors import told
 
 
 class _Plain:
@@ -23,20 +24,22 @@ class _Plain:
         try:
             await self._app(scope, receive, send)
         except HTTPException as error:
-            answer: Response = problem(error.status_code, str(error.detail))
+            answer = told(scope, error.status_code, _said(scope, error))
             for name, value in (error.headers or {}).items():
                 answer.headers[name] = value
             await answer(scope, receive, send)
 
 
-async def _nothing(request: Request) -> Response:
-    return problem(404, f"there is nothing at {request.url.path}; /api/openapi.json says what there is")
+def _said(scope: Scope, error: HTTPException) -> str:
+    wrong_method = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    return f"{scope['path'][:200]} cannot be asked with {scope['method']}" if wrong_method else error.detail
 
 
 def application(settings: Settings, routes: list[BaseRoute]) -> ASGIApp:
     """Return the ASGI application."""
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-        await (await _nothing(Request(scope)))(scope, receive, send)
+        reason = f"there is nothing at {scope['path'][:200]}; /api/openapi.json says what there is for programs"
+        await told(scope, 404, reason)(scope, receive, send)
 
-    return Guard(_Plain(Router(routes, default=not_found)), settings)
+    return Guard(_Plain(Router(routes, default=not_found)), settings, told)

@@ -10,6 +10,7 @@ from supervisor.settings import Settings
 from supervisor.store.desk import Desk
 from supervisor.web.api import Api
 from supervisor.web.app import application
+from supervisor.web.dashboard import Dashboard
 from supervisor.web.server import WebServer
 
 
@@ -22,7 +23,8 @@ class Front:
         self._desk = Desk(settings.require_database, lambda: all(link.up for link in monitor.links))
         health = Health(monitor, self._canary, events=settings.enable_events)
         api = Api(settings, monitor, health, self._desk)
-        self._app = application(settings, [*api.routes()])
+        self._dashboard = Dashboard(settings, monitor, self._desk)
+        self._app = application(settings, [*api.routes(), *self._dashboard.routes()])
 
     def bind(self) -> None:
         """Take the address, before anything that costs. Raises ConfigurationError."""
@@ -34,6 +36,7 @@ class Front:
 
     async def stop(self) -> None:
         """End it, and what it opened."""
+        await self._dashboard.close()
         await self._server.stop()
         await self._canary.close()
         await self._desk.close()

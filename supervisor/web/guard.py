@@ -6,10 +6,11 @@ import base64
 import binascii
 import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor.settings import Settings
@@ -40,8 +41,9 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """ASGI middleware: Host header, token, response headers."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, tell: Callable[[Scope, int, str], Response]) -> None:
         self._app = app
+        self._tell = tell
         token = settings.http_token
         self._token = token.get_secret_value().encode() if token else None
         self._everything = not is_loopback(settings.http_host)
@@ -63,25 +65,28 @@ class Guard:
         refusal = self._refusal(scope, Headers(scope=scope))
         await (refusal or self._app)(scope, receive, with_headers)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         path, reads = scope["path"], scope["method"] in _READS
         if path.startswith(_OPEN) and reads:
             return None
         host = _name(headers.get("host", ""))
         if not self._everything and host not in self._hosts:
             # A page of another site whose name was pointed at this address (DNS rebinding).
-            return problem(421, f"the Host header must be one of ours, got {host[:100]!r}; see HTTP_ALLOWED_HOSTS")
+            return self._tell(
+                scope, 421, f"the Host header must be one of ours, got {host[:100]!r}; see HTTP_ALLOWED_HOSTS"
+            )
         if reads and not self._everything:
             return None
         if self._token is None:
-            return problem(403, "this needs a token: set HTTP_TOKEN for the service, and send it")
+            return self._tell(scope, 403, "this needs a token: set HTTP_TOKEN for the service, and send it")
         if not self._has_token(headers.get("authorization", "")):
-            answer = problem(401, "this needs the token: `Authorization: Bearer …`, or as the password of a login")
+            answer = self._tell(
+                scope, 401, "this needs the token: `Authorization: Bearer …`, or as the password of a login"
+            )
             answer.headers["www-authenticate"] = 'Basic realm="jobsupervisor", charset="UTF-8"'
             return answer
-        # A browser sends the login along with a form of another site; this header it does not.
-        if not reads and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return problem(403, "a write must come from a page of ours, or from no page")
+        if not reads and _from_elsewhere(headers):
+            return self._tell(scope, 403, "a write must come from a page of ours, or from no page")
         return None
 
     def _has_token(self, authorization: str) -> bool:
@@ -95,6 +100,16 @@ class Guard:
         elif scheme.lower() != "bearer":
             return False
         return self._token is not None and hmac.compare_digest(sent, self._token)
+
+
+def _from_elsewhere(headers: Headers) -> bool:
+    """Whether a page of another site has a browser write here: it would send the login along with a form of theirs."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    # A browser of before 2023 tells the origin alone. Behind a proxy that changes the host it is not ours: use a newer one.
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 
 
 def _name(host: str) -> str:
