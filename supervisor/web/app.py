@@ -22,7 +22,8 @@ class _Plain:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            await self._app(scope, receive, send)
+            # With an app in its scope the router raises what is wrong, instead of answering in its own words.
+            await self._app({**scope, "app": self}, receive, send)
         except HTTPException as error:
             answer = told(scope, error.status_code, _said(scope, error))
             for name, value in (error.headers or {}).items():

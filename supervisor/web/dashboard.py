@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from urllib.parse import urlencode
@@ -22,9 +23,10 @@ from supervisor.web.pages.lists import PAGE, SharedLists, dead_letters_page, his
 from supervisor.web.pages.live import Live
 from supervisor.web.pages.static import static
 from supervisor.web.pages.stream import Stream
-from supervisor.web.pages.templates import page
+from supervisor.web.pages.templates import page, prepare
 
 STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TEXT = 255
 """No user or correlation id is longer."""
 
@@ -45,9 +47,9 @@ class Dashboard:
     def routes(self) -> list[Route]:
         """Return the routes, by their paths."""
         return [
-            Route("/", self.dashboard),
-            Route("/events", self.events),
-            Route("/figures", self.figures),
+            Route("/", answered(self.dashboard)),
+            Route("/events", answered(self.events)),
+            Route("/figures", answered(self.figures)),
             Route("/jobs", answered(self.jobs)),
             Route("/jobs/{id}", answered(self.job)),
             Route("/jobs/{id}/redrive", answered(self.redrive), methods=["POST"]),
@@ -83,10 +85,10 @@ class Dashboard:
         if len(text) > _TEXT:
             raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
         before = calls.job_uuid(query["before"]) if query.get("before") else None
+        if _UUID.fullmatch(text) and await self._desk.ask(calls.status(text)):
+            return RedirectResponse(f"/jobs/{text}", 303)
         if text:
             found = await self._desk.ask(search(text, before))
-            if len(found) == 1 and str(found[0].id) == text.lower():
-                return RedirectResponse(f"/jobs/{found[0].id}", 303)
         else:
             asked = calls.jobs_list(status=status or None, kind=kind or None, before=before, limit=PAGE)
             found = await self._desk.ask(asked)
@@ -140,6 +142,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
     """Answer what may be expected to go wrong, as a page."""
 
     async def answer(request: Request) -> Response:
+        await prepare()
         try:
             return await endpoint(request)
         except Refused as refused:

@@ -17,7 +17,7 @@ MINUTES = 60
 
 # Of the drawing, in its own units.
 WIDTH, HEIGHT = 480, 150
-_LEFT, _TOP, _BOTTOM = 42, 8, 130
+_LEFT, _TOP, _BOTTOM = 56, 8, 130
 _SLOT = (WIDTH - _LEFT) / MINUTES
 _GAP = 1.5
 
