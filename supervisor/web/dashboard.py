@@ -85,8 +85,9 @@ class Dashboard:
         if len(text) > _TEXT:
             raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
         before = calls.job_uuid(query["before"]) if query.get("before") else None
-        if _UUID.fullmatch(text) and await self._desk.ask(calls.status(text)):
-            return RedirectResponse(f"/jobs/{text}", 303)
+        known = await self._desk.ask(calls.status(text)) if _UUID.fullmatch(text) else None
+        if known is not None:
+            return RedirectResponse(f"/jobs/{known.id}", 303)
         if text:
             found = await self._desk.ask(search(text, before))
         else:
@@ -110,7 +111,7 @@ class Dashboard:
         """Return a page of dead letters, the last to die first."""
         query = request.query_params
         before = calls.job_uuid(query["before"]) if query.get("before") else None
-        died_at = _time(query["died_at"]) if before else None
+        died_at = _time(query.get("died_at", "")) if before else None
         letters = await self._desk.ask(dead_letters_page(PAGE, died_at, before))
         more = None
         if len(letters) == PAGE:
