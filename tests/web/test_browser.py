@@ -18,6 +18,7 @@ from tests.web.support import SQUARE, TOKEN, web_service
 pytestmark = needs_chromium
 expect.set_options(timeout=PATIENCE * 1000)
 
+WRONG = "not-the-token-of-it"
 VIDEO = (
     {"objects": [{"type": "rectangle", "x": 0, "y": 0, "width": 8, "height": 8}], "metadata": {"duration": 3}},
     {"format": "mp4", "width": 64, "height": 36, "fps": 5},
@@ -161,7 +162,7 @@ def test_a_dead_letter_is_redriven_by_keyboard(database: str, tmp_path: Path, br
 
 def test_a_redrive_with_a_wrong_token_is_refused(database: str, tmp_path: Path, browser: Browser) -> None:
     """Who gives another at the browser's question is told why, and the job stays where it is."""
-    with web_service(database, tmp_path) as (_, queue, client), opened(browser, base(client), token="wrong") as page:
+    with web_service(database, tmp_path) as (_, queue, client), opened(browser, base(client), token=WRONG) as page:
         job = dead_letter(queue)
         live(page)
         provoke(page, "401", "Response Status Error")

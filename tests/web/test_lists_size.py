@@ -88,7 +88,7 @@ def test_each_list_touches_little(database: str) -> None:
         assert {name: touched(found) for name, found in few.items() if touched(found) > MOST} == {}
         assert {name: read_through(found) for name, found in few.items() if read_through(found)} == {}
 
-        texts = {"t7": PAGE, "done4711": 1, "live4711": 1, "nothing": 0, "a" + 24 * "0" + "1267": 16}
+        texts = {"t7": PAGE, "done4711": 1, "live4711": 1, "nothing": 0, "a" + 27 * "0" + "126": 16}
         for text, rows in texts.items():
             found = plan(queue, *asked(search(text, None)))
             assert found["Actual Rows"] == rows, text
