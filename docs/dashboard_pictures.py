@@ -49,7 +49,9 @@ def some_work(queue: Queue) -> None:
         queue.enqueue("heap", {"mb": 400}, memory_mb=64, user_id="studio-north", correlation_id="req-42"),
         queue.enqueue("complain", {"text": "no such font\n"}, user_id="atelier", correlation_id="req-43"),
     ]
-    for number, name in enumerate(("transform.json", "keyframes.json", "paint.json", "ellipse.json", "order.json", "path.json")):
+    for number, name in enumerate(
+        ("transform.json", "keyframes.json", "paint.json", "ellipse.json", "order.json", "path.json")
+    ):
         form: dict[str, Any] = {"format": "png", "time": 1.2} if number % 2 else {"format": "mp4"}
         first.append(scene(queue, name, USERS[number % 3], backgroundColor="#f8fafc", **form))
     first.append(scene(queue, "pipeline.json", "studio-north", format="mp4"))
@@ -57,7 +59,7 @@ def some_work(queue: Queue) -> None:
         queue.final(job)
 
 
-def an_hour(page: Page, queue: Queue, minutes: int) -> None:
+def waves(page: Page, queue: Queue, minutes: int) -> None:
     """Let jobs come in waves for some minutes, so that the charts have something to show."""
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
@@ -83,7 +85,7 @@ def main() -> None:
         with web_service(server.url(), Path(directory), **settings) as (_, queue, client):
             base = str(client.base_url).rstrip("/")
             with opened(browser, base) as page:
-                an_hour(page, queue, minutes)
+                waves(page, queue, minutes)
             some_work(queue)
             gates = [
                 queue.enqueue("gate", {"gate": f"{directory}/gate"}, user_id="studio-south"),

@@ -5,6 +5,7 @@ with page as materialized (
     (
         select j.id from jobsupervisor.job j
         where (%(before)s::uuid is null or j.id < %(before)s::uuid)
+            and (%(status)s::text is null or %(status)s::text in ('queued', 'processing'))
             and (%(status)s::text is null or %(status)s::text = case j.state when 'processing' then 'processing' else 'queued' end)
             and (%(kind)s::text is null or j.kind = %(kind)s::text)
             and (%(user_id)s::text is null or j.user_id = %(user_id)s::text)
@@ -16,6 +17,8 @@ with page as materialized (
     (
         select f.id from jobsupervisor.finished_job f
         where (%(before)s::uuid is null or f.id < %(before)s::uuid)
+            -- The list first: where it is not this table's, nothing of it is read.
+            and (%(status)s::text is null or %(status)s::text in ('completed', 'cancelled'))
             and (%(status)s::text is null or %(status)s::text = f.status::text)
             and (%(kind)s::text is null or f.kind = %(kind)s::text)
             and (%(user_id)s::text is null or f.user_id = %(user_id)s::text)
