@@ -74,6 +74,7 @@ class Supervisor:
         """Drain; called again, end at once. Safe in a signal handler of the loop."""
         if self._stop.is_set():
             self._stop_now.set()
+        self._monitor.ready = False
         self._stop.set()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -178,7 +179,6 @@ class Supervisor:
         running, _, _ = self._dispatcher.counts
         log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
         self._dispatcher.drain()
-        self._monitor.ready = False
         idle = asyncio.create_task(self._dispatcher.idle.wait())
         now = asyncio.create_task(self._stop_now.wait())
         try:
