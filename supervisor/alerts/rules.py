@@ -1,7 +1,7 @@
 """When an alert begins and when it is over. Pure: time is passed in.
 
 One look over the threshold is a spike and no alert: it is raised when looks in a row, two at least, are over it for
-HOLD_SECONDS. Both are needed: under load there are many looks in a second, and while idle one in a minute. It ends when
+HOLD_SECONDS. A count alone would not do: under load there are many looks in a second, while idle one in a minute. It ends when
 the value is at or below 80 % of the threshold for as long; in between nothing changes, so that a value that hovers about
 its threshold is one alert and not fifty. A value that is not known (None) leaves things as they are: a database that is
 away must not end the alert about its queue. That has an end too, or an alert would stand for ever over a supervisor that
@@ -41,8 +41,7 @@ class Watch:
         self.threshold = threshold
         self.raised_at: float | None = None
         self._reminded_at = 0.0
-        self._across = 0  # looks in a row with the value where it would change things
-        self._across_since = 0.0
+        self._across_since: float | None = None  # when the value came to where it changes things, if it stays
         self._unknown_since: float | None = None
 
     def look(self, value: float | None, now: float) -> Change | None:
@@ -57,15 +56,13 @@ class Watch:
     def _has_held(self, value: float, now: float) -> bool:
         across = value > self.threshold if self.raised_at is None else value <= self.threshold * END_SHARE
         if not across:
-            self._across = 0
-            return False
-        self._across += 1
-        if self._across == 1:
+            self._across_since = None
+        elif self._across_since is None:
             self._across_since = now
-        return self._across > 1 and now - self._across_since >= HOLD_SECONDS
+        return self._across_since is not None and now - self._across_since >= HOLD_SECONDS
 
     def _turn(self, now: float) -> Change:
-        self._across = 0
+        self._across_since = None
         if self.raised_at is None:
             self.raised_at = self._reminded_at = now
             return Change.RAISED
@@ -79,7 +76,7 @@ class Watch:
         return Change.STANDING
 
     def _without_value(self, now: float) -> Change | None:
-        self._across = 0
+        self._across_since = None
         if self.raised_at is None:
             return None
         if self._unknown_since is None:
