@@ -15,10 +15,12 @@ from collections.abc import Callable
 import setproctitle
 import structlog
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
+from supervisor.monitor.attention import Attention
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
 from supervisor.pool import Pool
@@ -55,7 +57,11 @@ class Supervisor:
         self._listen_link = Link("listen", self._reconnect_listener)
         links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
         self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
-        self._front = Front(settings, self._monitor, runner) if self._keeps_house else None
+        self._front: Front | None = None
+        self._alerts: Alerts | None = None
+        if self._keeps_house:
+            self._alerts = Alerts(settings, self._store.name)
+            self._front = Front(settings, self._monitor, runner, self._alerts)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -131,6 +137,9 @@ class Supervisor:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
         if self._keeps_house:
             loops.append(asyncio.create_task(self._keep_house(), name="retention"))
+        if self._alerts is not None:
+            attention = Attention(self._monitor, self._alerts)
+            loops.append(asyncio.create_task(attention.serve(), name="alerts"))
         return loops
 
     async def _keep_house(self) -> None:
@@ -207,6 +216,8 @@ class Supervisor:
         await self._dispatcher.finished()
         if self._front is not None:
             await self._front.stop()
+        if self._alerts is not None:
+            await self._alerts.stop()
         await self._pool.close()
         await self._store.close()
         await self._listener.close()

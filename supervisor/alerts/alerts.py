@@ -62,6 +62,11 @@ class Alerts:
         return [rule.name for rule, _ in self._watched]
 
     @property
+    def unsettled(self) -> bool:
+        """Whether another look, soon, may change something."""
+        return any(watch.unsettled for _, watch in self._watched)
+
+    @property
     def active(self) -> list[ActiveAlert]:
         """The alerts that stand, oldest first."""
         return list(self._active.values())

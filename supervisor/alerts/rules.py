@@ -44,6 +44,11 @@ class Watch:
         self._across_since: float | None = None  # when the value came to where it changes things, if it stays
         self._unknown_since: float | None = None
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether its alert stands, or may be about to: the next look may change something."""
+        return self.raised_at is not None or self._across_since is not None
+
     def look(self, value: float | None, now: float) -> Change | None:
         """Take a value; return what it changed. `now` is a clock that never goes back."""
         if value is None:
