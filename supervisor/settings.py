@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,14 @@ _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
+
+
+class Reuse(StrEnum):
+    """Which jobs a child of a reusable kind may have after its first one."""
+
+    TENANT = "tenant"
+    ANY = "any"
+    NEVER = "never"
 
 
 def _plugins(value: object) -> object:
@@ -105,6 +114,7 @@ class Settings(BaseSettings):
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
     forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
+    reuse_children: Reuse = Field(Reuse.TENANT, validation_alias="RENDER_REUSE_CHILDREN")
     plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )
@@ -178,6 +188,19 @@ class Settings(BaseSettings):
     @classmethod
     def _where_events_go(cls, value: str) -> str:
         return addresses.web_address(value, "https://events.eu.pagerduty.com/v2/enqueue")
+
+    @field_validator("allowed_needs")
+    @classmethod
+    def _no_grant_within_another(cls, value: dict[str, Needs]) -> dict[str, Needs]:
+        grants = [(kind, Path(path)) for kind, needs in value.items() for path in needs.read]
+        for kind, path in grants:
+            for other, outer in grants:
+                if kind != other and path != outer and path.is_relative_to(outer):
+                    raise ValueError(
+                        f"{kind} may read {path}, which is within {outer} of {other}: what one kind is given is hidden "
+                        "from the others as a whole; give directories that lie beside each other"
+                    )
+        return value
 
     @field_validator("artifacts_url")
     @classmethod
