@@ -60,8 +60,10 @@ CASES = [
     case("4 System V and other shared memory", "memory.kernel_objects", "ok", refused=True),
     case("4 POSIX shared memory of the library", "memory.named_segment", "violation"),
     case("4 POSIX shared memory that stays", "memory.segment_that_stays", "crash", signal=9),
-    case("5 spread over processes", "spread", "memory", spec={"detached": False}, **SMALL),
-    case("5 spread over detached processes", "spread", "memory", spec={"detached": True}, **SMALL),
+    case("5 spread over processes", "spread", "memory", spec={"detached": False}, says="over its memory", **SMALL),
+    case(
+        "5 spread over detached processes", "spread", "memory", spec={"detached": True}, says="over its memory", **SMALL
+    ),
     case("6 a spec that is nested deep", "noop", "invalid", spec='{"a": ' + "[" * 3000 + "]" * 3000 + "}"),
     case("6 deep recursion", "memory.deep_python", "render_error"),
     case("6 deep recursion without limit", "memory.deep_without_limit", "memory|crash|render_error", **SMALL),
