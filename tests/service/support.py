@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -34,9 +34,9 @@ PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in BEHAVIOURS
 
 
 class Service:
-    """A supervisor in a process of its own."""
+    """A supervisor in a process of its own; `before` is a command that starts it in its turn."""
 
-    def __init__(self, url: str, directory: Path, **settings: object) -> None:
+    def __init__(self, url: str, directory: Path, *, before: Sequence[str] = (), **settings: object) -> None:
         self.artifacts = directory / "artifacts"
         self.log = directory / f"log-{settings.get('RENDER_SUPERVISOR_NAME', 'main')}"
         notify_path = str(directory / f"notify-{self.log.name}")
@@ -59,7 +59,8 @@ class Service:
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([COMMAND, "run"], env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            command = [*before, COMMAND, "run"]
+            self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)
 
     def __enter__(self) -> Self:
