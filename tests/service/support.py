@@ -34,9 +34,11 @@ PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in BEHAVIOURS
 
 
 class Service:
-    """A supervisor in a process of its own; `before` is a command that starts it in its turn."""
+    """A supervisor in a process of its own."""
 
-    def __init__(self, url: str, directory: Path, *, before: Sequence[str] = (), **settings: object) -> None:
+    command: Sequence[str | Path] = (COMMAND, "run")
+
+    def __init__(self, url: str, directory: Path, **settings: object) -> None:
         self.artifacts = directory / "artifacts"
         self.log = directory / f"log-{settings.get('RENDER_SUPERVISOR_NAME', 'main')}"
         notify_path = str(directory / f"notify-{self.log.name}")
@@ -59,8 +61,7 @@ class Service:
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
-            command = [*before, COMMAND, "run"]
-            self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)
 
     def __enter__(self) -> Self:

@@ -20,6 +20,12 @@ _UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 _NEW_NAMESPACE = _UNSHARE if os.geteuid() == 0 else [*_UNSHARE, "--user", "--map-current-user"]
 
 
+class FirstProcess(Service):
+    """A supervisor that is number 1."""
+
+    command = (*_NEW_NAMESPACE, *Service.command)
+
+
 class Container:
     """A service that is number 1, and what is seen of it from outside."""
 
@@ -42,8 +48,7 @@ class Container:
         reader, writer = os.pipe()
         with os.fdopen(writer, "w"), os.fdopen(reader) as pipe:
             subprocess.run([*enter, "sh", "-c", "exec 3<&0; (read -r nothing <&3) & exit 0"], stdin=pipe, check=True)
-            orphan = self._until_adopted()
-        return orphan
+            return self._until_adopted()
 
     def _until_adopted(self) -> psutil.Process:
         while True:
@@ -68,7 +73,7 @@ class Container:
 @contextlib.contextmanager
 def contained(database: str, directory: Path, **settings: object) -> Iterator[tuple[Service, Container, Queue]]:
     """Run a service as number 1; it is ready."""
-    with Service(database, directory, before=_NEW_NAMESPACE, **settings) as service, Queue(database) as queue:
+    with FirstProcess(database, directory, **settings) as service, Queue(database) as queue:
         service.ready()
         yield service, Container(service), queue
 
