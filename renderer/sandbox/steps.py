@@ -184,8 +184,11 @@ def limited_processes(birth: Birth) -> None:
     if not birth.nest.entered:
         raise OSError(f"needs {PROCESSES}")
     uid, gid = os.geteuid(), os.getegid()
-    syscalls.unshare(syscalls.CLONE_NEWUSER)
-    nest.write_own_maps(uid, gid)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        nest.write_own_maps(uid, gid)
+    finally:
+        jail.forget_own_entries()
     resource.setrlimit(resource.RLIMIT_NPROC, (birth.needs.threads, birth.needs.threads))
 
 
