@@ -30,6 +30,7 @@ from tests.web.support import TOKEN, web_service  # noqa: E402
 SAMPLES = DOCS.parent / "renderer" / "samples"
 SCENES = DOCS / "scenes"
 SIZE = {"width": 480, "height": 270, "fps": 20}
+PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in ("gate", "late", "heap", "complain", "fail"))
 USERS = ("studio-north", "studio-south", "atelier")
 PATIENCE = 300_000
 """Milliseconds."""
@@ -81,7 +82,12 @@ def main() -> None:
     ):
         os.environ.pop("DATABASE_URL", None)
         migrate(server.url())
-        settings = {"RENDER_SUPERVISOR_NAME": "render-1", "RENDER_RETRY_DELAY_SECONDS": 1, "RENDER_CONCURRENCY": 3}
+        settings: dict[str, object] = {
+            "RENDER_SUPERVISOR_NAME": "render-1",
+            "RENDER_RETRY_DELAY_SECONDS": 1,
+            "RENDER_CONCURRENCY": 3,
+        }
+        settings["RENDER_PLUGINS"] = PLUGINS
         with web_service(server.url(), Path(directory), **settings) as (_, queue, client):
             base = str(client.base_url).rstrip("/")
             with opened(browser, base) as page:
@@ -94,11 +100,11 @@ def main() -> None:
             ]
             for job in gates:
                 queue.running(job)
-            for number in range(40):
+            for number in range(24):
                 queue.enqueue("scene" if number % 3 else "svg", {}, user_id=USERS[number % 3])
             for scheme in ("light", "dark"):
                 with opened(browser, base, token=TOKEN, scheme=scheme) as page:
-                    page.set_viewport_size({"width": 1180, "height": 1120})
+                    page.set_viewport_size({"width": 1180, "height": 1500})
                     page.goto("/")
                     expect(page.get_by_role("status")).to_have_text("Live", timeout=PATIENCE)
                     expect(page.locator("#kinds tr", has_text="scene").locator("td").first).not_to_have_text(

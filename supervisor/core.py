@@ -15,12 +15,15 @@ from collections.abc import Callable
 import setproctitle
 import structlog
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
+from supervisor.monitor.attention import Attention
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
+from supervisor.monitor.traces import traces
 from supervisor.pool import Pool
 from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
@@ -49,13 +52,18 @@ class Supervisor:
         self._pool = Pool(settings, self._child_is_free, self._progress, self._figures.metrics.child_spawned)
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
-        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(self._figures, observer))
+        self._report = Reporter(self._figures, observer)
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, self._report)
         self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
         links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
         self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
-        self._front = Front(settings, self._monitor, runner) if self._keeps_house else None
+        self._front: Front | None = None
+        self._alerts: Alerts | None = None
+        if self._keeps_house:
+            self._alerts = Alerts(settings, self._store.name)
+            self._front = Front(settings, self._monitor, runner, self._alerts)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -74,6 +82,7 @@ class Supervisor:
         """Drain; called again, end at once. Safe in a signal handler of the loop."""
         if self._stop.is_set():
             self._stop_now.set()
+        self._monitor.ready = False
         self._stop.set()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -86,6 +95,7 @@ class Supervisor:
             self._artifacts.prepare()
             if self._front is not None:
                 self._front.bind()
+                self._report.traces = traces(self._settings.supervisor_name)
             await self._pool.start()
             await self._connect()
             loops = self._start_loops()
@@ -130,6 +140,9 @@ class Supervisor:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
         if self._keeps_house:
             loops.append(asyncio.create_task(self._keep_house(), name="retention"))
+        if self._alerts is not None:
+            attention = Attention(self._monitor, self._alerts)
+            loops.append(asyncio.create_task(attention.serve(), name="alerts"))
         return loops
 
     async def _keep_house(self) -> None:
@@ -178,7 +191,6 @@ class Supervisor:
         running, _, _ = self._dispatcher.counts
         log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
         self._dispatcher.drain()
-        self._monitor.ready = False
         idle = asyncio.create_task(self._dispatcher.idle.wait())
         now = asyncio.create_task(self._stop_now.wait())
         try:
@@ -207,6 +219,9 @@ class Supervisor:
         await self._dispatcher.finished()
         if self._front is not None:
             await self._front.stop()
+        if self._alerts is not None:
+            await self._alerts.stop()
         await self._pool.close()
+        await asyncio.to_thread(self._report.traces.close)
         await self._store.close()
         await self._listener.close()

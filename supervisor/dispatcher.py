@@ -284,7 +284,7 @@ class Dispatcher:
         waiting = self._claims.waiting
         while waiting:
             job = waiting[0]
-            child = self._pool.take(job.kind)
+            child = self._pool.take(job.kind, job.user_id)
             if child is None:
                 return
             waiting.popleft()

@@ -8,6 +8,7 @@ import structlog
 
 from supervisor.model import Ending, Job
 from supervisor.monitor.figures import Figures
+from supervisor.monitor.traces import NoTraces, Traces
 from supervisor.store.queue_rows import QueueFigures
 
 log = structlog.get_logger()
@@ -30,6 +31,7 @@ class Reporter:
 
     def __init__(self, figures: Figures, observer: Observer | None) -> None:
         self._figures = figures
+        self.traces: Traces = NoTraces()
         self._observer = observer
 
     def claimed(self, job: Job) -> None:
@@ -59,6 +61,7 @@ class Reporter:
         if verdict == "lease_lost":
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:
+            self.traces.attempt(job, verdict, ending)
             level = log.info if verdict in {"completed", "cancelled"} else log.warning
             level(
                 _EVENTS.get(verdict, "job.retried"),

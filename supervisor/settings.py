@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -19,12 +20,21 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from renderer.needs import NONE, Needs
 from renderer.sandbox import ForbiddenCalls, SandboxMode
+from supervisor.alerts import addresses
 from supervisor.errors import ConfigurationError
 
 _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
+
+
+class Reuse(StrEnum):
+    """Which jobs a child of a reusable kind may have after its first one."""
+
+    TENANT = "tenant"
+    ANY = "any"
+    NEVER = "never"
 
 
 def _plugins(value: object) -> object:
@@ -104,6 +114,7 @@ class Settings(BaseSettings):
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
     forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
+    reuse_children: Reuse = Field(Reuse.TENANT, validation_alias="RENDER_REUSE_CHILDREN")
     plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )
@@ -131,6 +142,19 @@ class Settings(BaseSettings):
     max_scene_objects: int = Field(100, ge=1, validation_alias="MAX_SCENE_OBJECTS")
     max_scene_duration_seconds: float = Field(300.0, gt=0, validation_alias="MAX_SCENE_DURATION_SECONDS")
     max_video_pixels: int = Field(8_294_400, ge=1, le=8_294_400, validation_alias="MAX_VIDEO_PIXELS")
+    alert_active_jobs: int = Field(100, ge=0, validation_alias="ALERT_ACTIVE_JOBS_THRESHOLD")
+    alert_error_rate: float = Field(0.10, ge=0, le=1, validation_alias="ALERT_ERROR_RATE")
+    alert_response_seconds: float = Field(30.0, gt=0, validation_alias="ALERT_RESPONSE_SECONDS")
+    alert_memory_mb: int = Field(512, ge=1, validation_alias="ALERT_MEMORY_MB")
+    alert_queue_depth: int = Field(100, ge=0, validation_alias="ALERT_QUEUE_DEPTH")
+    slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
+    pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
+    pagerduty_events_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", validation_alias="PAGERDUTY_EVENTS_URL"
+    )
+    alert_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(addresses.apprise_urls)] = Field(
+        (), validation_alias="ALERT_URLS"
+    )
     distributed_locks: bool = Field(True, validation_alias="ENABLE_DISTRIBUTED_LOCKS")  # noqa: FBT003 - as above
 
     @model_validator(mode="before")
@@ -144,6 +168,38 @@ class Settings(BaseSettings):
     def _a_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _DATABASE.match(value.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL database, as in postgresql://user@host/database")
+        return value
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.web_address(value.get_secret_value(), "https://hooks.slack.com/services/…")
+        return value
+
+    @field_validator("pagerduty_routing_key")
+    @classmethod
+    def _a_routing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.routing_key(value.get_secret_value())
+        return value
+
+    @field_validator("pagerduty_events_url")
+    @classmethod
+    def _where_events_go(cls, value: str) -> str:
+        return addresses.web_address(value, "https://events.eu.pagerduty.com/v2/enqueue")
+
+    @field_validator("allowed_needs")
+    @classmethod
+    def _no_grant_within_another(cls, value: dict[str, Needs]) -> dict[str, Needs]:
+        grants = [(kind, Path(path)) for kind, needs in value.items() for path in needs.read]
+        for kind, path in grants:
+            for other, outer in grants:
+                if kind != other and path != outer and path.is_relative_to(outer):
+                    raise ValueError(
+                        f"{kind} may read {path}, which is within {outer} of {other}: what one kind is given is hidden "
+                        "from the others as a whole; give directories that lie beside each other"
+                    )
         return value
 
     @field_validator("artifacts_url")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from supervisor import log, notify
+from supervisor import log, notify, orphans
 from supervisor.cli.tables import one_line, print_table
 from supervisor.core import Supervisor
 from supervisor.doctor import examine
@@ -77,6 +77,7 @@ async def _serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    orphans.reap_as_they_end(loop)
     await supervisor.run(lambda: notify.notify(READY=1, STATUS="serving"))
 
 
