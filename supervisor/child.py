@@ -47,6 +47,15 @@ class Limits:
     output: int
 
 
+@dataclass(frozen=True, slots=True)
+class Having:
+    """The job that a child has, since a time of the monotonic clock."""
+
+    job: Job
+    limits: Limits
+    since: float
+
+
 class Child:
     """A child process and the job that it has, if any."""
 
@@ -70,7 +79,7 @@ class Child:
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._reply: asyncio.Future[dict[str, Any] | None] | None = None
-        self._job: Job | None = None
+        self.having: Having | None = None
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
@@ -108,7 +117,7 @@ class Child:
         """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
         usable = self.alive
         started = time.monotonic()
-        self._job, self._kill, self.reserved_for = job, None, job.id
+        self.having, self._kill, self.reserved_for = Having(job, limits, started), None, job.id
         self._reply = self._loop.create_future()
         self._tail.clear()
         if not usable:
@@ -130,7 +139,7 @@ class Child:
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sending
             self._watch.remove(sample)
-            self._job = self.reserved_for = None
+            self.having = self.reserved_for = None
         status = None
         if reply is None:
             status = await asyncio.shield(self.process.exited)
@@ -165,10 +174,10 @@ class Child:
             peak_memory_bytes=usage.peak_memory(reply, status, sample),
         )
 
-    def kill(self, outcome: Outcome, reason: str) -> None:
+    def kill(self, outcome: Outcome, reason: str, *, perhaps_dead: bool = False) -> None:
         """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
         if self._kill is None:
-            self._kill = Kill(outcome, reason)
+            self._kill = Kill(outcome, reason, perhaps_dead)
         self.process.kill()
 
     def abort(self, job_id: str, outcome: Outcome, reason: str) -> None:
@@ -237,7 +246,7 @@ class Child:
         if not self._ready.done():
             self._handle_boot(kind, message)
             return
-        job = self._job
+        job = self.having.job if self.having else None
         if job is None or message.get("id") != job.id or message.get("attempt") != job.token.attempt:
             self._broke_protocol("a message must be about the job that the child has")
         elif kind == "progress":
@@ -267,12 +276,12 @@ class Child:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(reply)
 
-    def _broke_protocol(self, reason: str) -> None:
-        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}")
+    def _broke_protocol(self, reason: str, *, perhaps_dead: bool = False) -> None:
+        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}", perhaps_dead=perhaps_dead)
 
     def _closed(self) -> None:
         if not self.process.exited.done():
-            self._broke_protocol("it closed its end and ran on")
+            self._broke_protocol("it closed its end and ran on", perhaps_dead=True)
 
     def _log_readable(self) -> None:
         try:

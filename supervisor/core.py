@@ -19,6 +19,8 @@ from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
+from supervisor.monitor.figures import Figures
+from supervisor.monitor.monitor import Monitor
 from supervisor.pool import Pool
 from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
@@ -28,6 +30,7 @@ from supervisor.store.connection import StatementFailed
 from supervisor.store.listener import Listener
 from supervisor.store.migrate import require_current
 from supervisor.store.queue import QueueStore
+from supervisor.web.front import Front
 
 log = structlog.get_logger()
 
@@ -42,13 +45,17 @@ class Supervisor:
         self._settings = settings
         self._keeps_house = only is None and observer is None
         self._artifacts = ArtifactDirectory(settings.artifacts_directory)
-        self._pool = Pool(settings, self._child_is_free, self._progress)
+        self._figures = Figures()
+        self._pool = Pool(settings, self._child_is_free, self._progress, self._figures.metrics.child_spawned)
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
-        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(observer))
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(self._figures, observer))
         self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
+        links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
+        self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
+        self._front = Front(settings, self._monitor, runner) if self._keeps_house else None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -77,6 +84,8 @@ class Supervisor:
         loops: list[asyncio.Task[None]] = []
         try:
             self._artifacts.prepare()
+            if self._front is not None:
+                self._front.bind()
             await self._pool.start()
             await self._connect()
             loops = self._start_loops()
@@ -86,6 +95,9 @@ class Supervisor:
                 concurrency=self._settings.concurrency,
                 kinds=sorted(self._pool.kinds),
             )
+            self._monitor.ready = True
+            if self._front is not None:
+                self._front.start()
             on_ready()
             await self._until_stopped(loops)
             await self._drain(loops)
@@ -166,6 +178,7 @@ class Supervisor:
         running, _, _ = self._dispatcher.counts
         log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
         self._dispatcher.drain()
+        self._monitor.ready = False
         idle = asyncio.create_task(self._dispatcher.idle.wait())
         now = asyncio.create_task(self._stop_now.wait())
         try:
@@ -192,6 +205,8 @@ class Supervisor:
         await asyncio.gather(*loops, return_exceptions=True)
         self._dispatcher.kill_all("the supervisor ended")
         await self._dispatcher.finished()
+        if self._front is not None:
+            await self._front.stop()
         await self._pool.close()
         await self._store.close()
         await self._listener.close()

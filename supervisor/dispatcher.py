@@ -205,6 +205,7 @@ class Dispatcher:
             self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
         )
         self._lookout.learn_poll(answer, now)
+        self._report.polled(answer.figures)
         if not answer.registered:
             log.warning("supervisor.was_forgotten", name=self._store.name)
             await self._store.register(self._pool.kinds)
@@ -244,7 +245,9 @@ class Dispatcher:
         for job_id in answer.cancelled:
             self.cancel(job_id)
         self._kill_superseded(answer.claimed)
-        self._claims.waiting.extend(self._claims.unknown_of(answer.claimed))
+        for job in self._claims.unknown_of(answer.claimed):
+            self._report.claimed(job)
+            self._claims.waiting.append(job)
         if self._draining or self._nameless:
             self._give_up_waiting()
         self._lookout.learn(answer, want, time.monotonic())

@@ -38,10 +38,15 @@ class Pool:
     """Children that are idle, and those that are on their way."""
 
     def __init__(
-        self, settings: Settings, on_free: Callable[[], None], on_progress: Callable[[str, float], None]
+        self,
+        settings: Settings,
+        on_free: Callable[[], None],
+        on_progress: Callable[[str, float], None],
+        on_spawn: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._on_free = on_free
+        self._on_spawn = on_spawn
         self.nursery = Nursery(settings, on_progress, self._forkserver_died)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
@@ -70,6 +75,11 @@ class Pool:
     def busy(self) -> int:
         """How many children have a job."""
         return len(self._busy)
+
+    @property
+    def children(self) -> list[Child]:
+        """All that are up, idle ones and busy ones."""
+        return [*self._idle, *self._busy]
 
     async def start(self) -> None:
         """Start the fork server and the first child; the others follow. Raises ForkServerFailed, LayerMissing."""
@@ -182,6 +192,7 @@ class Pool:
 
     async def _add(self, needs_of: str | None = None) -> None:
         while not self._closing:
+            ordered = time.monotonic()
             try:
                 child = await self.nursery.make(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
@@ -190,6 +201,7 @@ class Pool:
                 await self._back_off(error)
                 continue
             self._failures = 0
+            self._on_spawn(time.monotonic() - ordered)
             self._admit(child)
             self._on_free()
             return

@@ -69,6 +69,7 @@ class Runner:
                 exit_signal=seen.status.signal if seen.status else None,
                 # Of a job that went well nobody reads it.
                 stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
+                child_ended=seen.reply is None,
                 timeout_seconds=limits.timeout,
                 memory_limit_bytes=limits.memory,
             )

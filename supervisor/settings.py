@@ -47,6 +47,11 @@ _LIVE = frozenset(
 their sandbox are made of: it needs a restart."""
 
 
+def _list(value: object) -> object:
+    """Parse `one,two`."""
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
 def _names(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
@@ -102,6 +107,12 @@ class Settings(BaseSettings):
     )
     retention_days: float = Field(30.0, ge=0, validation_alias="RENDER_RETENTION_DAYS")
     rescue_grace_seconds: float = Field(15.0, ge=0, validation_alias="RENDER_RESCUE_GRACE_SECONDS")
+    http_host: str = Field("127.0.0.1", min_length=1, validation_alias="HTTP_HOST")
+    http_port: int = Field(3000, ge=0, le=65535, validation_alias="HTTP_PORT")
+    http_token: SecretStr | None = Field(None, min_length=16, validation_alias="HTTP_TOKEN")
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)] = Field(
+        (), validation_alias="HTTP_ALLOWED_HOSTS"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", validation_alias="RENDER_LOG_LEVEL")
     log_format: str = Field("auto", pattern="^(auto|json|console|journal)$", validation_alias="RENDER_LOG_FORMAT")
     environment_file: str | None = Field(None, validation_alias=environment_file.SETTING)

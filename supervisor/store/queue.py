@@ -14,7 +14,7 @@ import orjson
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.queue_rows import ack_row, claimed_job, foreign_job, lost
+from supervisor.store.queue_rows import QueueFigures, ack_row, claimed_job, foreign_job, lost
 from supervisor.store.work_connection import WorkConnection
 
 
@@ -58,6 +58,7 @@ class Polled:
     due: float | None = None
     look_again: float | None = None
     holders: frozenset[str] = frozenset()
+    figures: QueueFigures = field(default_factory=QueueFigures)
 
 
 class QueueStore:
@@ -208,6 +209,8 @@ class QueueStore:
                     answer.look_again = row["seconds"]
                 case "unregistered":
                     answer.registered = False
+                case _:
+                    answer.figures.take(row)
         return answer
 
 

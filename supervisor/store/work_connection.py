@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store.connection import connect_async, meaning
-from supervisor.store.statements import query
+from supervisor.store.statements import query, sent
 
 
 class WorkConnection:
@@ -37,6 +37,7 @@ class WorkConnection:
         connection = self._connection
         if connection is None:
             raise DatabaseUnreachable("the work connection is closed")
+        sent[statement] += 1
         try:
             async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(query(statement), parameters)

@@ -56,7 +56,7 @@ class Service:
         }
         directory.chmod(0o755)  # a child that is another user looks for its gate there
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
-        environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path}
+        environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([COMMAND, "run"], env=environment, stderr=log, stdin=subprocess.DEVNULL)

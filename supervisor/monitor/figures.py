@@ -1,0 +1,48 @@
+"""The figures: what the parts of the supervisor tell as it happens, kept for whoever asks."""
+
+from __future__ import annotations
+
+import time
+
+from renderer.outcome import Outcome
+from supervisor.model import Ending, Job
+from supervisor.monitor.metrics import Metrics
+from supervisor.monitor.recent import Recent
+from supervisor.store.queue_rows import QueueFigures
+
+_NOT_OURS = frozenset({Outcome.CANCELLED, Outcome.INVALID, Outcome.INTERNAL, Outcome.LOST})
+"""Outcomes that say nothing of how well renders go: somebody cancelled, or sent what can never work, or we stopped."""
+
+
+class Figures:
+    """One supervisor's figures. Every method is cheap: it stands on the path of each job."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self.metrics = Metrics()
+        self.recent = Recent()
+        self.queue = QueueFigures()
+        self.polled_at: float | None = None
+        """When `queue` was told, of the monotonic clock."""
+        self.proven_at: float | None = None
+        """When a render last went well, of the monotonic clock."""
+
+    def claimed(self, job: Job) -> None:
+        """Take note of a claim."""
+        self.metrics.claimed(job)
+        self.recent.claimed(job.waited, time.monotonic())
+
+    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
+        """Take note of what the database made of the end of a claim."""
+        self.metrics.settled(job, verdict, ending)
+        if ending is None or verdict == "lease_lost":
+            return
+        if ending.outcome is Outcome.OK:
+            self.proven_at = ending.finished
+        if ending.outcome not in _NOT_OURS:
+            response = job.waited + max(0.0, ending.finished - ending.started)
+            self.recent.ended(response, time.monotonic(), well=ending.outcome is Outcome.OK)
+
+    def polled(self, queue: QueueFigures) -> None:
+        """Take what a poll tells of the queue."""
+        self.queue, self.polled_at = queue, time.monotonic()
