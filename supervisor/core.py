@@ -8,7 +8,6 @@ operator allows, kill the rest and give it back uncharged, tell the database all
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 
@@ -17,11 +16,13 @@ import structlog
 
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
+from supervisor.drain import Drain
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
 from supervisor.pool import Pool
+from supervisor.reload import reload_settings
 from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
@@ -33,9 +34,6 @@ from supervisor.store.queue import QueueStore
 from supervisor.web.front import Front
 
 log = structlog.get_logger()
-
-_FLUSH_SECONDS = 10.0
-"""How long a stop waits for a database that does not answer; what it is not told, the next start rescues."""
 
 
 class Supervisor:
@@ -76,6 +74,17 @@ class Supervisor:
             self._stop_now.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Read the settings again. Safe in a signal handler of the loop."""
+        if reload_settings(self._settings, serving=self._monitor.ready):
+            self._pool.resize()
+            self._dispatcher.settings_changed()
+
+    @property
+    def makes_progress(self) -> bool:
+        """Whether the dispatcher gets on."""
+        return self._dispatcher.makes_progress
+
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stop`; `on_ready` is called when jobs are being taken.
 
@@ -100,7 +109,9 @@ class Supervisor:
                 self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            await self._drain(loops)
+            self._monitor.ready = False
+            drain = Drain(self._dispatcher, self._store, self._work_link, self._stop_now)
+            await drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
             log.info("supervisor.stopped", name=self._store.name)
@@ -174,37 +185,12 @@ class Supervisor:
         for task in done - {stopping}:
             task.result()
 
-    async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
-        running, _, _ = self._dispatcher.counts
-        log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
-        self._dispatcher.drain()
-        self._monitor.ready = False
-        idle = asyncio.create_task(self._dispatcher.idle.wait())
-        now = asyncio.create_task(self._stop_now.wait())
-        try:
-            await asyncio.wait(
-                [idle, now, *loops], timeout=self._settings.shutdown, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not idle.done():
-                self._dispatcher.kill_all("the supervisor was stopped")
-                await asyncio.wait([idle, *loops], timeout=_FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not idle.done():
-                log.error("supervisor.left_behind", jobs=sum(self._dispatcher.counts))
-            with contextlib.suppress(DatabaseUnreachable):
-                for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
-                await self._store.unregister()
-        finally:
-            idle.cancel()
-            now.cancel()
-
     async def _take_down(self, loops: list[asyncio.Task[None]]) -> None:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        self._dispatcher.kill_all("the supervisor ended")
-        await self._dispatcher.finished()
+        self._dispatcher.attempts.kill_all("the supervisor ended")
+        await self._dispatcher.attempts.finished()
         if self._front is not None:
             await self._front.stop()
         await self._pool.close()

@@ -12,7 +12,7 @@ _NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subproces
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
 
 
-def plugins(value: object) -> object:
+def parse_plugins(value: object) -> object:
     """Parse `kind=package.module:callable,…`."""
     if not isinstance(value, str):
         return value
@@ -25,7 +25,7 @@ def plugins(value: object) -> object:
     return found
 
 
-def needs(value: object) -> object:
+def parse_needs(value: object) -> object:
     """Parse `kind:need,…`, a need being `threads=N`, `subprocesses` or `read=/directory`."""
     if not isinstance(value, str):
         return value

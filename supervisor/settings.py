@@ -20,7 +20,7 @@ from renderer.needs import Needs
 from renderer.sandbox import ForbiddenCalls, SandboxMode
 from supervisor import environment_file, sources
 from supervisor.errors import ConfigurationError
-from supervisor.setting_values import needs, plugins
+from supervisor.setting_values import parse_needs, parse_plugins
 
 _SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
@@ -91,10 +91,10 @@ class Settings(BaseSettings):
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
     forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
-    plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(plugins)] = Field(
+    plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )
-    allowed_needs: Annotated[dict[str, Needs], NoDecode, BeforeValidator(needs)] = Field(
+    allowed_needs: Annotated[dict[str, Needs], NoDecode, BeforeValidator(parse_needs)] = Field(
         default_factory=dict, validation_alias="RENDER_ALLOW_NEEDS"
     )
     plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")

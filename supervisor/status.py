@@ -11,6 +11,7 @@ import collections
 from supervisor import notify
 
 _SECONDS = 1.0
+_WELL = "serving"
 _TOLD = ("completed", "failed", "retried")
 
 
@@ -18,15 +19,22 @@ class StatusLine:
     """What is told of the state, kept up to date by whoever knows."""
 
     def __init__(self) -> None:
-        self._state = "serving"
+        self._state = _WELL
+        self._drains = False
         self._counts = (0, 0, 0)
         self._ended: collections.Counter[str] = collections.Counter()
         self._told = ""
         self._next: asyncio.TimerHandle | None = None
 
     def state(self, state: str) -> None:
-        """Take the first word: serving, draining, or what keeps it from serving."""
-        self._state = state
+        """Take the first words: serving, or what keeps it from that."""
+        if state != self._state:
+            self._state = state
+            self._changed()
+
+    def drains(self) -> None:
+        """Take it that the end has begun."""
+        self._drains = True
         self._changed()
 
     def counts(self, counts: tuple[int, int, int]) -> None:
@@ -45,7 +53,10 @@ class StatusLine:
         """The line."""
         running, waiting, owed = self._counts
         ended = ", ".join(f"{self._ended[how]} {how}" for how in _TOLD)
-        return f"{self._state}: {running} running, {waiting} waiting, {owed} to acknowledge; {ended}"
+        # Of a drain it is told that it is one, and what holds it up.
+        words = (["draining"] if self._drains else []) + ([self._state] if self._state != _WELL else [])
+        state = ", ".join(words) or _WELL
+        return f"{state}: {running} running, {waiting} waiting, {owed} to acknowledge; {ended}"
 
     def _changed(self) -> None:
         if self._next is None:
