@@ -8,17 +8,20 @@ operator allows, kill the rest and give it back uncharged, tell the database all
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 
 import setproctitle
 import structlog
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
 from supervisor.drain import Drain
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
+from supervisor.monitor.attention import Attention
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
 from supervisor.pool import Pool
@@ -53,7 +56,11 @@ class Supervisor:
         self._listen_link = Link("listen", self._reconnect_listener)
         links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
         self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
-        self._front = Front(settings, self._monitor, runner) if self._keeps_house else None
+        self._front: Front | None = None
+        self._alerts: Alerts | None = None
+        if self._keeps_house:
+            self._alerts = Alerts(settings, self._store.name)
+            self._front = Front(settings, self._monitor, runner, self._alerts)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -72,7 +79,13 @@ class Supervisor:
         """Drain; called again, end at once. Safe in a signal handler of the loop."""
         if self._stop.is_set():
             self._stop_now.set()
+        self._monitor.ready = False
         self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
 
     def reload(self) -> None:
         """Read the settings again. Safe in a signal handler of the loop."""
@@ -92,11 +105,8 @@ class Supervisor:
         """
         loops: list[asyncio.Task[None]] = []
         try:
-            self._artifacts.prepare()
-            if self._front is not None:
-                self._front.bind()
-            await self._pool.start()
-            await self._connect()
+            if not await self._is_up():
+                return
             loops = self._start_loops()
             log.info(
                 "supervisor.started",
@@ -109,12 +119,31 @@ class Supervisor:
                 self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            self._monitor.ready = False
             drain = Drain(self._dispatcher, self._store, self._work_link, self._stop_now)
             await drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
             log.info("supervisor.stopped", name=self._store.name)
+
+    async def _is_up(self) -> bool:
+        """Come up, in the order that is safe; False when told to stop before that was done."""
+        starting = asyncio.create_task(self._come_up())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return not starting.cancelled()
+
+    async def _come_up(self) -> None:
+        self._artifacts.prepare()
+        if self._front is not None:
+            self._front.bind()
+        await self._pool.start()
+        await self._connect()
 
     async def _connect(self) -> None:
         await asyncio.to_thread(require_current, self._settings.require_database())
@@ -141,6 +170,9 @@ class Supervisor:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
         if self._keeps_house:
             loops.append(asyncio.create_task(self._keep_house(), name="retention"))
+        if self._alerts is not None:
+            attention = Attention(self._monitor, self._alerts)
+            loops.append(asyncio.create_task(attention.serve(), name="alerts"))
         return loops
 
     async def _keep_house(self) -> None:
@@ -193,6 +225,8 @@ class Supervisor:
         await self._dispatcher.attempts.finished()
         if self._front is not None:
             await self._front.stop()
+        if self._alerts is not None:
+            await self._alerts.stop()
         await self._pool.close()
         await self._store.close()
         await self._listener.close()

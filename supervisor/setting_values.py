@@ -43,3 +43,8 @@ def parse_needs(value: object) -> object:
             read=(*so_far.read, os.path.normpath(read)) if read else so_far.read,
         )
     return found
+
+
+def parse_list(value: object) -> object:
+    """Parse `one,two`."""
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value

@@ -18,38 +18,19 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from renderer.needs import Needs
 from renderer.sandbox import ForbiddenCalls, SandboxMode
-from supervisor import environment_file, sources
+from supervisor import environment_file, setting_mistakes, sources
+from supervisor.alerts import addresses
 from supervisor.errors import ConfigurationError
-from supervisor.setting_values import parse_needs, parse_plugins
+from supervisor.setting_values import parse_list, parse_needs, parse_plugins
 
-_SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
-_LIVE = frozenset(
-    {
-        "concurrency",
-        "log_format",
-        "log_level",
-        "max_attempts",
-        "memory_limit_mb",
-        "offence_limit",
-        "output_limit_mb",
-        "polling_interval",
-        "rescue_grace_seconds",
-        "retention_days",
-        "retry_delay_seconds",
-        "shutdown_ms",
-        "shutdown_seconds",
-        "timeout_ms",
-        "timeout_seconds",
-    }
-)
+_LIVE = frozenset({
+    "concurrency", "log_format", "log_level", "max_attempts", "memory_limit_mb", "offence_limit", "output_limit_mb",
+    "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "shutdown_ms", "shutdown_seconds",
+    "timeout_ms", "timeout_seconds",
+})  # fmt: skip
 """What can change while the service runs, because it is looked at anew each time. The rest is what connections, children and
 their sandbox are made of: it needs a restart."""
-
-
-def _list(value: object) -> object:
-    """Parse `one,two`."""
-    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
 
 def _names(*names: str) -> AliasChoices:
@@ -110,7 +91,7 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", min_length=1, validation_alias="HTTP_HOST")
     http_port: int = Field(3000, ge=0, le=65535, validation_alias="HTTP_PORT")
     http_token: SecretStr | None = Field(None, min_length=16, validation_alias="HTTP_TOKEN")
-    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)] = Field(
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)] = Field(
         (), validation_alias="HTTP_ALLOWED_HOSTS"
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", validation_alias="RENDER_LOG_LEVEL")
@@ -119,6 +100,19 @@ class Settings(BaseSettings):
     max_scene_objects: int = Field(100, ge=1, validation_alias="MAX_SCENE_OBJECTS")
     max_scene_duration_seconds: float = Field(300.0, gt=0, validation_alias="MAX_SCENE_DURATION_SECONDS")
     max_video_pixels: int = Field(8_294_400, ge=1, le=8_294_400, validation_alias="MAX_VIDEO_PIXELS")
+    alert_active_jobs: int = Field(100, ge=0, validation_alias="ALERT_ACTIVE_JOBS_THRESHOLD")
+    alert_error_rate: float = Field(0.10, ge=0, le=1, validation_alias="ALERT_ERROR_RATE")
+    alert_response_seconds: float = Field(30.0, gt=0, validation_alias="ALERT_RESPONSE_SECONDS")
+    alert_memory_mb: int = Field(512, ge=1, validation_alias="ALERT_MEMORY_MB")
+    alert_queue_depth: int = Field(100, ge=0, validation_alias="ALERT_QUEUE_DEPTH")
+    slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
+    pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
+    pagerduty_events_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", validation_alias="PAGERDUTY_EVENTS_URL"
+    )
+    alert_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(addresses.apprise_urls)] = Field(
+        (), validation_alias="ALERT_URLS"
+    )
     distributed_locks: bool = Field(True, validation_alias="ENABLE_DISTRIBUTED_LOCKS")  # noqa: FBT003 - as above
 
     @model_validator(mode="before")
@@ -133,6 +127,25 @@ class Settings(BaseSettings):
         if value is not None and not _DATABASE.match(value.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL database, as in postgresql://user@host/database")
         return value
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.web_address(value.get_secret_value(), "https://hooks.slack.com/services/…")
+        return value
+
+    @field_validator("pagerduty_routing_key")
+    @classmethod
+    def _a_routing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.routing_key(value.get_secret_value())
+        return value
+
+    @field_validator("pagerduty_events_url")
+    @classmethod
+    def _where_events_go(cls, value: str) -> str:
+        return addresses.web_address(value, "https://events.eu.pagerduty.com/v2/enqueue")
 
     @field_validator("artifacts_url")
     @classmethod
@@ -210,7 +223,7 @@ def _documented(fields: Iterable[str]) -> list[str]:
     return sorted(names(field)[0] for field in fields)
 
 
-def _secrets() -> Iterator[tuple[str, ...]]:
+def secrets() -> Iterator[tuple[str, ...]]:
     """Yield the names of each setting that is a secret."""
     for field, info in Settings.model_fields.items():
         if SecretStr in (info.annotation, *get_args(info.annotation)):
@@ -220,25 +233,8 @@ def _secrets() -> Iterator[tuple[str, ...]]:
 def load(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings; `overrides` are by environment name and win. Raises ConfigurationError with every mistake."""
     given = {**sources.file_values(), **(overrides or {})}
-    given = {**sources.credentials(_secrets(), given), **given}
+    given = {**sources.credentials(secrets(), given), **given}
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise ConfigurationError(*(_line(problem, given) for problem in error.errors(include_url=False))) from None
-
-
-def _line(problem: Any, given: Mapping[str, Any]) -> str:
-    """Return one mistake as one line: the setting, the rule, the value."""
-    name = _set_name(str(problem["loc"][0]), given) if problem["loc"] else "settings"
-    rule = problem["msg"].removeprefix("Value error, ")
-    rule = rule[0].lower() + rule[1:]
-    hidden_or_told = _SECRET.search(name) or ", got " in rule
-    return f"{name}: {rule}" if hidden_or_told else f"{name}: {rule}, got {problem['input']!r}"
-
-
-def _set_name(documented: str, given: Mapping[str, Any]) -> str:
-    """Return the name under which a setting was set, where it has several."""
-    for field in Settings.model_fields:
-        if documented in (choices := names(field)):
-            return next((name for name in choices if given.get(name) or os.environ.get(name)), documented)
-    return documented
+        raise setting_mistakes.told(error, [names(field) for field in Settings.model_fields], given) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import json
+import os
 import signal
 from typing import Annotated
 
@@ -18,6 +19,9 @@ from supervisor.doctor import examine
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
 from supervisor.store.kinds import register_plugins
+
+_HURRY_SECONDS = 10.0
+"""How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
 
 _COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
@@ -77,6 +81,9 @@ async def _serve(settings: Settings) -> None:
 
     def stop() -> None:
         notify.stopping(settings.shutdown)
+        if supervisor.stopping:
+            # Threads that wait for a server which says nothing cannot be cancelled, and a process waits for its threads.
+            loop.call_later(_HURRY_SECONDS, os._exit, 1)
         supervisor.stop()
 
     def ready() -> None:
@@ -88,6 +95,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
+    notify.status("starting")
     try:
         await supervisor.run(ready)
     finally:

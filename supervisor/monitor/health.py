@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.monitor.canary import Canary
 from supervisor.monitor.monitor import Monitor
 
@@ -26,14 +27,18 @@ class Component:
 class Health:
     """Asks the parts. Sends no statement: a database that is down is known by what the links met."""
 
-    def __init__(self, monitor: Monitor, canary: Canary, *, events: bool) -> None:
+    def __init__(self, monitor: Monitor, canary: Canary, alerts: Alerts, *, events: bool) -> None:
         self._monitor = monitor
         self._canary = canary
+        self._alerts = alerts
         self._events = events
 
     async def examine(self) -> list[Component]:
         """Return all components."""
-        return [self._database(), self._listener(), *await self._children(), self._breakers(), self._kinds()]
+        return [self._database(), self._listener(), *await self._children(), *self._rest()]
+
+    def _rest(self) -> list[Component]:
+        return [self._breakers(), self._kinds(), self._standing(), self._sandbox()]
 
     def ready(self) -> list[Component]:
         """Return what must be well for this supervisor to be given work; asks no child."""
@@ -78,3 +83,13 @@ class Health:
         return Component(
             "kinds", not failed, found or f"{len(self._monitor.pool.kinds)} can be rendered", critical=False
         )
+
+    def _standing(self) -> Component:
+        standing = "; ".join(f"{alert.title}: {alert.text}" for alert in self._alerts.active)
+        # A long queue is no reason to restart who works on it; what stops work is a component of its own.
+        return Component("alerts", not standing, standing or "none stands", critical=False)
+
+    def _sandbox(self) -> Component:
+        missing = {layer: state for layer, state in self._monitor.pool.layers.items() if state != "ok"}
+        found = "; ".join(f"{layer}: {state}" for layer, state in missing.items())
+        return Component("sandbox", not missing, found or "complete", critical=False)

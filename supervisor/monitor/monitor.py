@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from supervisor import __version__
+from supervisor.alerts.alerts import Alerts
 from supervisor.child import Child
 from supervisor.dispatcher import Dispatcher
 from supervisor.link import Link
@@ -50,6 +51,7 @@ class Monitor(Collector):
         self.links = tuple(links)
         self.ready = False
         """Between the start and the drain."""
+        self.alerts: Alerts | None = None
         self._store = store
         figures.metrics.registry.register(self)
 
@@ -110,6 +112,12 @@ class Monitor(Collector):
                 **{(("kind", kind),): 1 for kind in self.pool.failed_kinds},
             },
         )
+        layers = {(("layer", layer),): int(state == "ok") for layer, state in self.pool.layers.items()}
+        yield _gauge("sandbox_layer", "1 for a layer of the sandbox that children have", layers)
+        if self.alerts is not None:
+            standing = {alert.name for alert in self.alerts.active}
+            alerts = {(("alert", name),): int(name in standing) for name in self.alerts.names}
+            yield _gauge("alert_standing", "1 while the alert stands", alerts)
         if self.figures.polled_at is not None:
             yield from self._of_the_queue()
 

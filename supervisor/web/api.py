@@ -166,8 +166,8 @@ def answered(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except Refused as refused:
-            # 57014: the session's statement_timeout.
-            if refused.sqlstate == "57014":
+            # The session's statement_timeout and lock_timeout.
+            if refused.sqlstate in {"57014", "55P03"}:
                 return problem(503, "the question took the database too long; narrow it")
             return problem(403 if refused.sqlstate == "42501" else 422, str(refused))
         except DatabaseUnreachable as error:

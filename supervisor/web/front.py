@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.monitor.canary import Canary
 from supervisor.monitor.health import Health
 from supervisor.monitor.monitor import Monitor
@@ -16,11 +17,12 @@ from supervisor.web.server import WebServer
 class Front:
     """HTTP of one supervisor."""
 
-    def __init__(self, settings: Settings, monitor: Monitor, runner: Runner) -> None:
+    def __init__(self, settings: Settings, monitor: Monitor, runner: Runner, alerts: Alerts) -> None:
         self._server = WebServer(settings)
+        monitor.alerts = alerts
         self._canary = Canary(monitor.pool, runner, monitor.figures)
         self._desk = Desk(settings.require_database, lambda: all(link.up for link in monitor.links))
-        health = Health(monitor, self._canary, events=settings.enable_events)
+        health = Health(monitor, self._canary, alerts, events=settings.enable_events)
         api = Api(settings, monitor, health, self._desk)
         self._app = application(settings, [*api.routes()])
 

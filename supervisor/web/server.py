@@ -87,6 +87,8 @@ class WebServer:
         """Serve, once `bind` has taken an address."""
         if self._socket is None:
             return
+        # Here, not in the task: who reads READY may connect.
+        self._socket.listen(_AT_ONCE)
         config = uvicorn.Config(
             app,
             log_config=None,
