@@ -40,8 +40,8 @@ def is_our_stderr() -> bool:
 class JournalLogger:
     """What structlog writes to: one method for all levels, which takes the whole event."""
 
-    def __init__(self, address: str = _ADDRESS) -> None:
-        self._address = address
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address or _ADDRESS
         self._lost = 0
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
@@ -58,6 +58,10 @@ class JournalLogger:
             sys.stderr.buffer.write(orjson.dumps(fields, default=str) + b"\n")
             sys.stderr.buffer.flush()
         self._lost = 0
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._sock.close()
 
     debug = info = warning = warn = error = critical = fatal = exception = log = msg
 

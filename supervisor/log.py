@@ -6,6 +6,7 @@ line that is no JSON among those that are would be lost to whoever reads them, o
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 
@@ -13,6 +14,10 @@ import orjson
 import structlog
 
 from supervisor import journal
+
+
+_journal = functools.cache(journal.JournalLogger)
+"""One socket, however often the log is set up."""
 
 
 def _in_order(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -60,7 +65,7 @@ def configure(level: str, form: str) -> None:
         factory: structlog.typing.WrappedLogger = structlog.PrintLoggerFactory(sys.stderr)
     elif form == "journal":
         processors += [structlog.processors.format_exc_info, _whole]
-        to_the_journal = journal.JournalLogger()
+        to_the_journal = _journal()
         factory = lambda *_: to_the_journal  # noqa: E731 - what structlog calls for each logger
     else:
         processors += [

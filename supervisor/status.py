@@ -68,8 +68,3 @@ class StatusLine:
             self._told = self.text
             notify.status(self._told)
             self._next = asyncio.get_running_loop().call_later(_SECONDS, self._tell)
-
-    def close(self) -> None:
-        """Tell no more."""
-        if self._next is not None:
-            self._next.cancel()
