@@ -15,7 +15,6 @@ import structlog
 
 from supervisor import journal
 
-
 _journal = functools.cache(journal.JournalLogger)
 """One socket, however often the log is set up."""
 
