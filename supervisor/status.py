@@ -19,7 +19,7 @@ class StatusLine:
     """What is told of the state, kept up to date by whoever knows."""
 
     def __init__(self) -> None:
-        self._state = _WELL
+        self._state = "starting"
         self._drains = False
         self._counts = (0, 0, 0)
         self._ended: collections.Counter[str] = collections.Counter()

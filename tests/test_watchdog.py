@@ -94,6 +94,8 @@ def test_the_status_line_is_told_when_it_changed(
 
         monkeypatch.setattr(asyncio.get_running_loop(), "call_later", call_later)
         line = StatusLine()
+        line.state("serving")
+        timers.pop()()
         line.counts((1, 0, 0))
         for done in range(100):
             line.ended("completed" if done else "retried")
@@ -108,6 +110,7 @@ def test_the_status_line_is_told_when_it_changed(
 
     asyncio.run(change())
     assert manager() == [
+        "STATUS=serving: 0 running, 0 waiting, 0 to acknowledge; 0 completed, 0 failed, 0 retried",
         "STATUS=serving: 1 running, 0 waiting, 0 to acknowledge; 0 completed, 0 failed, 0 retried",
         "STATUS=serving: 0 running, 0 waiting, 0 to acknowledge; 99 completed, 0 failed, 1 retried",
         "STATUS=database away: 0 running, 0 waiting, 0 to acknowledge; 99 completed, 0 failed, 1 retried",
