@@ -48,7 +48,7 @@ class Attempts:
         waiting = self.claims.waiting
         while waiting:
             job = waiting[0]
-            child = self._pool.take(job.kind)
+            child = self._pool.take(job.kind, job.user_id)
             if child is None:
                 return
             waiting.popleft()

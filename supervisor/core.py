@@ -24,6 +24,7 @@ from supervisor.link import Link
 from supervisor.monitor.attention import Attention
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
+from supervisor.monitor.traces import traces
 from supervisor.pool import Pool
 from supervisor.reload import reload_settings
 from supervisor.report import Observer, Reporter
@@ -50,7 +51,8 @@ class Supervisor:
         self._pool = Pool(settings, self._child_is_free, self._progress, self._figures.metrics.child_spawned)
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
-        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(self._figures, observer))
+        self._report = Reporter(self._figures, observer)
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, self._report)
         self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
@@ -142,6 +144,7 @@ class Supervisor:
         self._artifacts.prepare()
         if self._front is not None:
             self._front.bind()
+            self._report.traces = traces(self._settings.supervisor_name)
         await self._pool.start()
         await self._connect()
 
@@ -228,5 +231,6 @@ class Supervisor:
         if self._alerts is not None:
             await self._alerts.stop()
         await self._pool.close()
+        await asyncio.to_thread(self._report.traces.close)
         await self._store.close()
         await self._listener.close()

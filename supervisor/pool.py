@@ -1,8 +1,9 @@
 """The children: as many as jobs may run at once, and a spare that is warm when one must be replaced.
 
 A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
-only ever gets a child that ran nothing before: what one tenant's code leaves in a process, another's never meets. A
-child of a reusable kind goes on after `ok` and `invalid`, until it has done its share of jobs, is old, or has grown.
+only ever gets a child that ran nothing before: what one job's code leaves in a process, another's never meets. A child of
+a reusable kind goes on after `ok` and `invalid`, for jobs of the same tenant (a decoder may be taken over by what it reads,
+and would read the next tenant's), until it has done its share of jobs, is old, or has grown.
 
 A kind that was allowed more than the others (renderer.needs) only ever gets a child that was made for it: when it has a job,
 an idle child gives way to such a one, which costs a fork before the job.
@@ -22,7 +23,7 @@ from renderer.outcome import Outcome
 from supervisor.child import Child, ChildFailed, LayerMissing
 from supervisor.forkserver import ForkServerFailed, KindInfo
 from supervisor.nursery import Nursery
-from supervisor.settings import Settings
+from supervisor.settings import Reuse, Settings
 
 log = structlog.get_logger()
 
@@ -114,8 +115,8 @@ class Pool:
                 self._fill()
                 return
 
-    def take(self, kind: str) -> Child | None:
-        """Return an idle child for a job of that kind, or None when none can be had now."""
+    def take(self, kind: str, tenant: str | None = None) -> Child | None:
+        """Return an idle child for a tenant's job of that kind, or None when none can be had now."""
         if not self.free:
             return None
         reusable, needs_of = self.kinds[kind].reusable, self._needs_of(kind)
@@ -128,13 +129,20 @@ class Pool:
         if not candidates:
             self._make_for(needs_of)
             return None  # it, or a successor of those that are dying, says when it is there
-        child = candidates[0]
-        if not reusable and child.jobs_done:
-            self._retire(child)
+        child = next((child for child in candidates if self._may_have(child, tenant, reusable=reusable)), None)
+        if child is None:
+            self._retire(candidates[0])
             return None
         self._idle.remove(child)
         self._busy.add(child)
+        child.tenant = tenant
         return child
+
+    def _may_have(self, child: Child, tenant: str | None, *, reusable: bool) -> bool:
+        if not child.jobs_done:
+            return True
+        reuse = self._settings.reuse_children
+        return reusable and (reuse is Reuse.ANY or (reuse is Reuse.TENANT and child.tenant == tenant))
 
     def _needs_of(self, kind: str) -> str | None:
         return kind if kind in self._settings.allowed_needs else None

@@ -8,6 +8,7 @@ import structlog
 
 from supervisor.model import Ending, Job
 from supervisor.monitor.figures import Figures
+from supervisor.monitor.traces import NoTraces, Traces
 from supervisor.status import StatusLine
 from supervisor.store.queue_rows import QueueFigures
 
@@ -31,6 +32,7 @@ class Reporter:
 
     def __init__(self, figures: Figures, observer: Observer | None) -> None:
         self._figures = figures
+        self.traces: Traces = NoTraces()
         self._observer = observer
         self._status = StatusLine()
 
@@ -74,6 +76,7 @@ class Reporter:
         if verdict == "lease_lost":
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:
+            self.traces.attempt(job, verdict, ending)
             level = log.info if verdict in {"completed", "cancelled"} else log.warning
             level(
                 _EVENTS.get(verdict, "job.retried"),

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import unquote, urlsplit
@@ -26,11 +27,19 @@ from supervisor.setting_values import parse_list, parse_needs, parse_plugins
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _LIVE = frozenset({
     "concurrency", "log_format", "log_level", "max_attempts", "memory_limit_mb", "offence_limit", "output_limit_mb",
-    "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "shutdown_ms", "shutdown_seconds",
+    "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "reuse_children", "shutdown_ms", "shutdown_seconds",
     "timeout_ms", "timeout_seconds",
 })  # fmt: skip
 """What can change while the service runs, because it is looked at anew each time. The rest is what connections, children and
 their sandbox are made of: it needs a restart."""
+
+
+class Reuse(StrEnum):
+    """Which jobs a child of a reusable kind may have after its first one."""
+
+    TENANT = "tenant"
+    ANY = "any"
+    NEVER = "never"
 
 
 def _names(*names: str) -> AliasChoices:
@@ -72,6 +81,7 @@ class Settings(BaseSettings):
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
     forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
+    reuse_children: Reuse = Field(Reuse.TENANT, validation_alias="RENDER_REUSE_CHILDREN")
     plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )
@@ -146,6 +156,19 @@ class Settings(BaseSettings):
     @classmethod
     def _where_events_go(cls, value: str) -> str:
         return addresses.web_address(value, "https://events.eu.pagerduty.com/v2/enqueue")
+
+    @field_validator("allowed_needs")
+    @classmethod
+    def _no_grant_within_another(cls, value: dict[str, Needs]) -> dict[str, Needs]:
+        grants = [(kind, Path(path)) for kind, needs in value.items() for path in needs.read]
+        for kind, path in grants:
+            for other, outer in grants:
+                if kind != other and path != outer and path.is_relative_to(outer):
+                    raise ValueError(
+                        f"{kind} may read {path}, which is within {outer} of {other}: what one kind is given is hidden "
+                        "from the others as a whole; give directories that lie beside each other"
+                    )
+        return value
 
     @field_validator("artifacts_url")
     @classmethod

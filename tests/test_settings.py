@@ -327,3 +327,12 @@ def test_state_directories(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().artifacts_directory == Path("/var/lib/jobsupervisor/artifacts")
     monkeypatch.setenv("RENDER_ARTIFACTS_URL", "file:///srv/renders")
     assert load().artifacts_directory == Path("/srv/renders")
+
+
+def test_a_grant_within_another_kinds_is_a_mistake() -> None:
+    """It would be hidden together with the outer one; the same directory for two kinds is none."""
+    with pytest.raises(
+        ConfigurationError, match="RENDER_ALLOW_NEEDS: b may read /srv/x/sub, which is within /srv/x of a"
+    ):
+        load({"RENDER_ALLOW_NEEDS": "a:read=/srv/x,b:read=/srv/x/sub"})
+    load({"RENDER_ALLOW_NEEDS": "a:read=/srv/x,b:read=/srv/x,a:read=/srv/y"})

@@ -9,11 +9,18 @@ import struct
 import urllib.parse
 from dataclasses import dataclass
 
-_HEAD = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
+_HEAD = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;(?!base64,)[\w.+-]+(?:=[^;,]*)?)*)(;base64)?,", re.IGNORECASE)
 _MAX_HEAD = 200
 # The JPEG markers that carry a frame's size (SOF0 to SOF15 without DHT, JPG and DAC).
 _JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
+
+_STARTS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,18 @@ def parse_data_url(url: str) -> DataUrl:
     if not head[3]:
         return DataUrl(media_type, urllib.parse.unquote_to_bytes(body))
     try:
-        return DataUrl(media_type, base64.b64decode(re.sub(r"\s+", "", urllib.parse.unquote(body)), validate=True))
+        letters = re.sub(r"\s+", "", urllib.parse.unquote(body))
+        # Without the padding at its end base64 can be read as well, and browsers do.
+        return DataUrl(media_type, base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True))
     except (binascii.Error, ValueError):
         raise ValueError("the data URL is not valid base64") from None
+
+
+def image_type(data: bytes) -> str | None:
+    """Return the media type of a PNG, JPEG, GIF or WebP by its first bytes; None if it is none of these."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((found for start, found in _STARTS.items() if data.startswith(start)), None)
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -16,6 +16,8 @@ def _not_a_bool(value: Any) -> Any:
         raise PydanticCustomError("number", "a number is wanted, not true or false")
     return value
 
+
+_MAX_NAME = 60
 
 Number = Annotated[float, BeforeValidator(_not_a_bool)]
 
@@ -30,6 +32,16 @@ class StrictModel(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _legible_names(cls, value: Any) -> Any:
+        """Refuse a name that would be none in a message: an empty one, blanks, a page of text."""
+        if isinstance(value, dict) and cls.model_config.get("extra") == "forbid":
+            for name in value:
+                if not (isinstance(name, str) and name.isascii() and name.isidentifier() and len(name) <= _MAX_NAME):
+                    raise invalid_at([f"'{ascii(name)[1:-1][:_MAX_NAME]}'"], "no field has such a name")
+        return value
 
 
 def invalid_at(location: Sequence[str | int], reason: str) -> ValidationError:

@@ -68,9 +68,13 @@ def mount_private_parts(shown: Sequence[Path], hidden: Sequence[Path]) -> None:
 
 
 def _mount_proc(target: Path) -> bool:
-    """Mount the process namespace's own /proc, processes only; False where that is not allowed."""
+    """Mount the process namespace's own /proc, its own processes only; False where that is not allowed.
+
+    What is not ours to trace is hidden: the keeper is of the fork server's namespaces, and what /proc shows of a process's
+    network asks for no permission.
+    """
     with contextlib.suppress(OSError):
-        mounts.mount("proc", target, "proc", _QUIET, "subset=pid")
+        mounts.mount("proc", target, "proc", _QUIET, "subset=pid,hidepid=ptraceable")
         return True
     return False
 

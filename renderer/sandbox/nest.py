@@ -81,12 +81,14 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
 
 
 def _unshare(*, as_root: bool) -> bool:
-    """Open the namespaces: user and mount for this process, process for those that it forks.
+    """Open the namespaces: process for those that it forks, all others for this process.
 
-    Return whether the children can be users of their own.
+    The children have network, ipc and host name of their own; that the fork server is cut off too leaves nothing of the
+    machine's to be seen through it. Return whether the children can be users of their own.
     """
     uid, gid = os.geteuid(), os.getegid()
     flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
+    flags |= syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     if not as_root:
         syscalls.unshare(flags)
         write_own_maps(uid, gid)

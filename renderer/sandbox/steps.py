@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def polite(birth: Birth) -> None:  # noqa: ARG001
     with contextlib.suppress(OSError):  # a kindness, and no reason not to render
         Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
         os.nice(5)
+        with contextlib.suppress(OSError):  # where the kernel groups by session, niceness counts only within the group
+            Path("/proc/self/autogroup").write_text("5", encoding="ascii")
         syscalls.yield_the_disk()
 
 
@@ -129,6 +132,7 @@ def own_namespaces(birth: Birth) -> None:
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | flags)
         nest.write_own_maps(uid, gid)
+    socket.sethostname("renderer")  # the machine's own says where a child is
 
 
 def own_files(birth: Birth) -> None:

@@ -139,9 +139,7 @@ class Monitor(Collector):
         queue = self.figures.queue
         depth = {(("kind", kind),): count for kind, count in queue.depth.items()}
         yield _gauge("queue_depth", "Jobs of a kind that could run now; counted up to 1000", depth)
-        yield _gauge(
-            "queue_depth_total", "Jobs that could run now; estimated beyond 1000 of a kind", {(): queue.queued}
-        )
+        yield _gauge("jobs_queued", "Jobs that could run now; estimated beyond 1000 of a kind", {(): queue.queued})
         oldest = {(("kind", kind),): queue.oldest.get(kind, 0.0) for kind in queue.depth}
         yield _gauge("oldest_runnable_seconds", "How long the oldest job that could run now has waited", oldest)
         yield _gauge("queue_running", "Jobs that run on all supervisors together", {(): queue.running})

@@ -35,4 +35,4 @@ def test_a_long_queue_is_told_and_its_end_too(database: str, tmp_path: Path) -> 
         event(service, "alert.ended", alert="queue_depth")
         assert metric(client, "alert_standing", alert="queue_depth") == 0
         receiver.wait_for(2)
-    assert ["queue" in json.dumps(request.content) for request in receiver.requests[:2]] == [True, True]
+    assert ["are due and wait" in json.dumps(request.content) for request in receiver.requests[:2]] == [True, True]

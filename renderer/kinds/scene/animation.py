@@ -90,7 +90,9 @@ class Animation(StrictModel):
             raise ValueError('repeat is a count from 1 or "infinite"')
         if value is False:
             return 1
-        return None if value is True or value in {"infinite", "infinity"} else value
+        # JSON may hold a list or an object there, which no set can be asked for.
+        endless = value is True or (isinstance(value, str) and value in {"infinite", "infinity"})
+        return None if endless else value
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -40,6 +40,8 @@ class Text(Filled):
     @field_validator("text")
     @classmethod
     def _few_lines(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("a text must not hold the character NUL: it would end there")
         if value.count("\n") >= MAX_TEXT_LINES:
             raise ValueError(f"a text has at most {MAX_TEXT_LINES} lines")
         return value

@@ -17,7 +17,7 @@ def render(spec: Json, config: Json, out: Output) -> None:  # noqa: ARG001 - as 
                 os.setsid()
                 if os.fork():
                     os._exit(0)
-            kept = bytearray(b"x" * (40 << 20))
+            kept = b"x" * (40 << 20)
             signal.pause()
             os._exit(kept[0])
     signal.pause()

@@ -16,7 +16,7 @@ from renderer.errors import InvalidSpec
 from renderer.kinds.colour import TRANSPARENT, ColourField
 from renderer.kinds.memory import require
 from renderer.kinds.models import Number, StrictModel, invalid_at
-from renderer.kinds.svgcheck import FIELD, check_svg
+from renderer.kinds.svg.check import FIELD, check_extent, check_svg
 from renderer.limits import MAX_HEIGHT, MAX_WIDTH, current
 from renderer.output import Output
 from renderer.registry import render_kind
@@ -69,12 +69,13 @@ _OPTIONS = _options()
 @render_kind(spec=SvgSpec, config=SvgConfig, reusable=True)
 def render(spec: SvgSpec, config: SvgConfig, out: Output) -> None:
     """Draw an SVG document and write it to `out` as PNG."""
-    check_svg(spec.svg)
+    extent = check_svg(spec.svg)
     tree = _parse(spec.svg)
     natural = tree.int_size()
     size = _output_size(natural, config)
     require(size[0] * size[1] * _BYTES_PER_PIXEL)
     transform = _fit(natural, size)
+    check_extent(extent, transform[0])
     red, green, blue, alpha = (round(channel * 255) for channel in config.background_color)
     background = (red, green, blue, alpha) if alpha else None
     with _panics("resvg cannot draw this document"):

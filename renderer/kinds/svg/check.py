@@ -13,8 +13,11 @@ from typing import Any
 from xml.parsers import expat
 
 from renderer.errors import InvalidSpec
-from renderer.kinds.dataurl import image_size, parse_data_url
-from renderer.kinds.svgexpand import Node, check_expansion
+from renderer.kinds.dataurl import image_size, image_type, parse_data_url
+from renderer.kinds.svg.expand import Node, all_nodes, by_ids, check_expansion
+from renderer.kinds.svg.reach import MAX_REACH, Extent, Reach, smallest_side
+from renderer.kinds.svg.style import give_references
+from renderer.kinds.svg.work import check_work
 from renderer.limits import current
 
 FIELD = "svg"
@@ -23,15 +26,28 @@ MAX_NESTED_DOCUMENTS = 3
 
 _URL = re.compile(r"url\(\s*[\"']?\s*([^\"')\s]*)", re.IGNORECASE)
 _IMPORT = re.compile(r"@import", re.IGNORECASE)
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# One that is not closed goes on to the end, and is looked for once.
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 # Where an address is a hyperlink for a reader to follow: nothing is loaded.
 _LINKS = frozenset({"a"})
 _SVG_TYPES = frozenset({"image/svg+xml", "text/plain"})
 
 
-def check_svg(text: str) -> None:
-    """Raise InvalidSpec, naming the field `svg`, for a document that must not be rendered."""
-    _Document(nesting=0).read(text)
+def check_svg(text: str) -> Extent:
+    """Raise InvalidSpec, naming the field `svg`, for a document that must not be rendered.
+
+    Return what it takes, in its own pixels.
+    """
+    return _Document(nesting=0).read(text)
+
+
+def check_extent(extent: Extent, factor: float = 1.0) -> None:
+    """Refuse a document that draws further out than resvg can count, or large tiles, once it is enlarged by `factor`."""
+    reach, tile, most = extent.reach, extent.tile * factor * factor, current().frame_pixels
+    if not tile <= most:
+        raise _invalid(f"the tile of a pattern takes up to {tile:.3g} pixels; at most {most:,} are allowed")
+    if not reach * factor <= MAX_REACH:
+        raise _invalid(f"draws as far as {reach * factor:.3g} pixels out; {MAX_REACH:,.0f} are the most")
 
 
 def _invalid(reason: str) -> InvalidSpec:
@@ -48,7 +64,26 @@ class _Document:
     style: list[str] = field(default_factory=list)
     image_pixels: int = 0
 
-    def read(self, text: str) -> None:
+    def read(self, text: str) -> Extent:
+        """Check a document; return what it takes."""
+        self._parse(text)
+        css = _COMMENT.sub(" ", "".join(self.style))
+        self._check_css(css)
+        if self.root is None or self.root.name != "svg":
+            raise _invalid("the root of the document is not <svg>")
+        nodes = all_nodes(self.root)
+        by_id = by_ids(nodes)
+        try:
+            check_work(nodes, css)
+            give_references(nodes, css)
+            order = check_expansion(self.root, nodes, by_id, markers_in_css="marker" in css)
+        except ValueError as error:
+            raise _invalid(str(error)) from None
+        extent = Reach(by_id, css).of(order)
+        check_extent(extent)
+        return extent
+
+    def _parse(self, text: str) -> None:
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -63,14 +98,6 @@ class _Document:
             raise _invalid(f"not well-formed XML: {error}") from None
         except UnicodeEncodeError:
             raise _invalid("holds a character that no encoding can carry (a lone surrogate)") from None
-        css = "".join(self.style)
-        self._check_css(css)
-        if self.root is None or self.root.name != "svg":
-            raise _invalid("the root of the document is not <svg>")
-        try:
-            check_expansion(self.root, markers_in_css="marker" in css)
-        except ValueError as error:
-            raise _invalid(str(error)) from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.open_nodes) >= MAX_DEPTH:
@@ -89,6 +116,8 @@ class _Document:
         self.open_nodes.pop()
 
     def _text(self, text: str) -> None:
+        if self.open_nodes:
+            self.open_nodes[-1].letters += len(text)
         if self.open_nodes and self.open_nodes[-1].name == "style":
             self.style.append(text)
 
@@ -127,6 +156,8 @@ class _Document:
 
     def _check_picture(self, address: str) -> None:
         """Hold a picture in a data URL to the limit on pixels before anything decodes it."""
+        if "#" in address:
+            raise _invalid("a # ends a data URL, and the rest of the picture is lost: write %23")
         try:
             found = parse_data_url(address)
         except ValueError as error:
@@ -135,6 +166,12 @@ class _Document:
         if size is None:
             self._check_nested(found.media_type, found.data)
             return
+        is_one_of = {image_type(found.data), "text/plain"}
+        # resvg goes by the type that is stated, and leaves out a picture of another one.
+        if found.media_type.replace("/jpg", "/jpeg") not in is_one_of:
+            raise _invalid(f"a picture of type {found.media_type} is {image_type(found.data)}: correct its type")
+        if min(size) < 1:
+            raise _invalid(f"a picture of {size[0]} x {size[1]} pixels cannot be drawn")
         self.image_pixels += size[0] * size[1]
         if self.image_pixels > current().frame_pixels:
             limit = f"{current().frame_pixels:,}"
@@ -149,7 +186,10 @@ class _Document:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             raise _invalid("an SVG within a data URL is UTF-8, not compressed") from None
-        _Document(self.nesting + 1).read(text)
+        inner = _Document(self.nesting + 1)
+        extent = inner.read(text)
+        if inner.root is not None:
+            self.open_nodes[-1].within = extent.reach / smallest_side(inner.root)
 
 
 def _external(address: str) -> InvalidSpec:

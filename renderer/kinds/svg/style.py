@@ -1,0 +1,57 @@
+"""What the style sheets of an SVG document refer to, put down to the elements that may draw it.
+
+resvg matches selectors exactly; here the last part of each decides, by the rarest of its name, classes and ids. So an
+element may be given a reference too many, and never one too few.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+
+from renderer.kinds.svg.expand import LOCAL_URL, Node
+
+MAX_GIVEN = 500_000  # references: a second
+
+_BRACE = re.compile(r"[{}]")
+_NAMES = re.compile(r"[.#]?[\w-]+")
+_INNER = re.compile(r"\[[^\[\]]*+\]|\([^()]*+\)")
+_PARTS = re.compile(r"[\s>+~]+")
+# Anything else, such as an escape, may stand for any element.
+_SIMPLE = re.compile(r"[\w-]*(?:[.#][\w-]+)*")
+
+
+def give_references(nodes: list[Node], css: str) -> None:
+    """Add to each element the ids that a rule for it refers to. Raises ValueError where that is too much."""
+    parts = _BRACE.split(css)
+    found = [(head, LOCAL_URL.findall(body)) for head, body in itertools.pairwise(parts)]
+    index = _index(nodes) if any(names for _, names in found) else {}
+    given = 0
+    for head, names in found:
+        for selector in head.split(",") if names else ():
+            matching = _matching(selector, nodes, index)
+            given += len(matching) * len(names)
+            if given > MAX_GIVEN:
+                raise ValueError(f"its style sheets give more than {MAX_GIVEN:,} references to its elements")
+            for node in matching:
+                node.styled += names
+
+
+def _index(nodes: list[Node]) -> dict[str, list[Node]]:
+    """Return the elements by name, `.class` and `#id`."""
+    index: dict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        index[node.name].append(node)
+        index[f"#{node.attributes.get('id', '')}"].append(node)
+        for name in set(node.attributes.get("class", "").split()):
+            index[f".{name}"].append(node)
+    return index
+
+
+def _matching(selector: str, nodes: list[Node], index: dict[str, list[Node]]) -> list[Node]:
+    """Return the elements that a selector may match: those with the rarest of the names in its last part."""
+    last = _PARTS.split(_INNER.sub("", selector).strip())[-1].partition(":")[0]
+    if "\\" in selector or not _SIMPLE.fullmatch(last):
+        return nodes
+    return min((index.get(name, []) for name in _NAMES.findall(last)), key=len, default=nodes)
