@@ -76,8 +76,8 @@ def test_it_starts_and_renders(machine: Machine, queue: Queue, url: str) -> None
             row = queue.final(job)
             assert row["status"] == "completed", row
             assert machine.run("sha256sum", row["output_url"].removeprefix("file://")).startswith(row["output_sha256"])
-        machine.until(lambda: "; 2 completed, 0 failed" in machine.shown("StatusText"), "two jobs in the status line")
-        assert machine.shown("StatusText").startswith("serving: 0 running, 0 waiting, 0 to acknowledge;")
+        line = "serving: 0 running, 0 waiting, 0 to acknowledge; 2 completed, 0 failed, 0 retried"
+        machine.until(lambda: machine.shown("StatusText") == line, "two jobs in the status line")
         secret = url.partition("//")[2].partition("@")[0].partition(":")[2]
         environment = Path(f"/proc/{machine.main_process.pid}/environ").read_text()
         assert secret not in environment
