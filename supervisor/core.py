@@ -18,6 +18,7 @@ import structlog
 from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
+from supervisor.drain import Drain
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.monitor.attention import Attention
@@ -25,6 +26,7 @@ from supervisor.monitor.figures import Figures
 from supervisor.monitor.monitor import Monitor
 from supervisor.monitor.traces import traces
 from supervisor.pool import Pool
+from supervisor.reload import reload_settings
 from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
@@ -36,9 +38,6 @@ from supervisor.store.queue import QueueStore
 from supervisor.web.front import Front
 
 log = structlog.get_logger()
-
-_FLUSH_SECONDS = 10.0
-"""How long a stop waits for a database that does not answer; what it is not told, the next start rescues."""
 
 
 class Supervisor:
@@ -85,6 +84,22 @@ class Supervisor:
         self._monitor.ready = False
         self._stop.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def reload(self) -> None:
+        """Read the settings again. Safe in a signal handler of the loop."""
+        if reload_settings(self._settings, serving=self._monitor.ready):
+            self._pool.resize()
+            self._dispatcher.settings_changed()
+
+    @property
+    def makes_progress(self) -> bool:
+        """Whether the dispatcher gets on."""
+        return self._dispatcher.makes_progress
+
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stop`; `on_ready` is called when jobs are being taken.
 
@@ -92,12 +107,8 @@ class Supervisor:
         """
         loops: list[asyncio.Task[None]] = []
         try:
-            self._artifacts.prepare()
-            if self._front is not None:
-                self._front.bind()
-                self._report.traces = traces(self._settings.supervisor_name)
-            await self._pool.start()
-            await self._connect()
+            if not await self._is_up():
+                return
             loops = self._start_loops()
             log.info(
                 "supervisor.started",
@@ -110,10 +121,32 @@ class Supervisor:
                 self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            await self._drain(loops)
+            drain = Drain(self._dispatcher, self._store, self._work_link, self._stop_now)
+            await drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
             log.info("supervisor.stopped", name=self._store.name)
+
+    async def _is_up(self) -> bool:
+        """Come up, in the order that is safe; False when told to stop before that was done."""
+        starting = asyncio.create_task(self._come_up())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return not starting.cancelled()
+
+    async def _come_up(self) -> None:
+        self._artifacts.prepare()
+        if self._front is not None:
+            self._front.bind()
+            self._report.traces = traces(self._settings.supervisor_name)
+        await self._pool.start()
+        await self._connect()
 
     async def _connect(self) -> None:
         await asyncio.to_thread(require_current, self._settings.require_database())
@@ -187,36 +220,12 @@ class Supervisor:
         for task in done - {stopping}:
             task.result()
 
-    async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
-        running, _, _ = self._dispatcher.counts
-        log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
-        self._dispatcher.drain()
-        idle = asyncio.create_task(self._dispatcher.idle.wait())
-        now = asyncio.create_task(self._stop_now.wait())
-        try:
-            await asyncio.wait(
-                [idle, now, *loops], timeout=self._settings.shutdown, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not idle.done():
-                self._dispatcher.kill_all("the supervisor was stopped")
-                await asyncio.wait([idle, *loops], timeout=_FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not idle.done():
-                log.error("supervisor.left_behind", jobs=sum(self._dispatcher.counts))
-            with contextlib.suppress(DatabaseUnreachable):
-                for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
-                await self._store.unregister()
-        finally:
-            idle.cancel()
-            now.cancel()
-
     async def _take_down(self, loops: list[asyncio.Task[None]]) -> None:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        self._dispatcher.kill_all("the supervisor ended")
-        await self._dispatcher.finished()
+        self._dispatcher.attempts.kill_all("the supervisor ended")
+        await self._dispatcher.attempts.finished()
         if self._front is not None:
             await self._front.stop()
         if self._alerts is not None:

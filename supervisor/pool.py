@@ -157,7 +157,8 @@ class Pool:
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
         """Take a child back after its job: to go on, or to be ended and replaced."""
         self._busy.discard(child)
-        if self._may_go_on(child, kind, outcome):
+        surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency + _SPARES
+        if not surplus and self._may_go_on(child, kind, outcome):
             self._idle.append(child)
         else:
             self._retire(child)
@@ -188,6 +189,14 @@ class Pool:
             self._idle.remove(child)
         self._run(self.nursery.bury(child))
         self._fill()
+
+    def resize(self) -> None:
+        """Go by a new number of children: more are made, and of the idle ones those that are too many end."""
+        surplus = len(self._idle) + len(self._busy) - self._settings.concurrency - _SPARES
+        for child in self._idle[: max(0, surplus)]:
+            self._retire(child)
+        self._fill()
+        self._on_free()
 
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""

@@ -9,6 +9,7 @@ import structlog
 from supervisor.model import Ending, Job
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.traces import NoTraces, Traces
+from supervisor.status import StatusLine
 from supervisor.store.queue_rows import QueueFigures
 
 log = structlog.get_logger()
@@ -33,6 +34,19 @@ class Reporter:
         self._figures = figures
         self.traces: Traces = NoTraces()
         self._observer = observer
+        self._status = StatusLine()
+
+    def serving(self, *, trouble: str | None = None) -> None:
+        """Tell that all is well, or what is not."""
+        self._status.state(trouble or "serving")
+
+    def draining(self) -> None:
+        """Tell that no more is claimed."""
+        self._status.drains()
+
+    def counts(self, counts: tuple[int, int, int]) -> None:
+        """Tell how many jobs run, wait for a child, and are owed to the database."""
+        self._status.counts(counts)
 
     def claimed(self, job: Job) -> None:
         """Tell that a job is ours."""
@@ -58,6 +72,7 @@ class Reporter:
     def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
         """Tell what the database made of the end of a claim."""
         self._figures.settled(job, verdict, ending)
+        self._status.ended("retried" if verdict == "queued" else verdict)
         if verdict == "lease_lost":
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:

@@ -25,8 +25,8 @@ def run(*command: str | Path, directory: Path) -> subprocess.CompletedProcess[st
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
-    """Return name → content of a directory's files."""
-    return {file.name: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+    """Return path → content of a directory's files."""
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,10 @@ def own_namespaces(birth: Birth) -> None:
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | flags)
         nest.write_own_maps(uid, gid)
-    socket.sethostname("renderer")  # the machine's own says where a child is
+    # The machine's own says where a child is. A service manager may have forbidden the call to all of the service
+    # (systemd's ProtectHostname=): then it stays, and is not the child's to change either.
+    with contextlib.suppress(PermissionError):
+        socket.sethostname("renderer")
 
 
 def own_files(birth: Birth) -> None:

@@ -106,6 +106,17 @@ class QueueStore:
         )
         self.owner = rows[0]["id"]
 
+    async def retell(self) -> None:
+        """Tell what changed in the settings that `register` told."""
+        settings = self._settings
+        await self._connection.run(
+            "tell_settings", owner=self.owner, concurrency=settings.concurrency, max_attempts=settings.max_attempts
+        )
+
+    async def abort(self) -> None:
+        """Hang up on a server that does not answer; what waits for it gets DatabaseUnreachable."""
+        await self._connection.abort()
+
     async def unregister(self) -> None:
         """Take this supervisor out of the list, unless it leaves jobs to be rescued."""
         await self._connection.run("unregister_supervisor", owner=self.owner)

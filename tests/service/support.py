@@ -79,13 +79,14 @@ class Service:
         self.wait_for_notice("READY=1")
         return self
 
-    def wait_for_notice(self, text: str) -> None:
-        """Wait for a message to the service manager that holds this text."""
+    def wait_for_notice(self, text: str) -> str:
+        """Wait for a message to the service manager that holds this text; return it."""
         while True:
             readable = select.select([self._notify.fileno(), self._pidfd], [], [], PATIENCE)[0]
             assert self._notify.fileno() in readable, f"no {text} from the service:\n{self.log.read_text()}"
-            if text in self._notify.recv(4096).decode():
-                return
+            said = self._notify.recv(4096).decode()
+            if text in said:
+                return said
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
