@@ -9,12 +9,12 @@ INSTALL_INPUTS := pyproject.toml supervisor/launcher.py
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos clean system-libraries
+.PHONY: help demo test check bench chaos install-systemd clean system-libraries
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed system-libraries ## Render the samples, honest and hostile, on an embedded PostgreSQL
 	$(BIN)/jobsupervisor demo $(ARGS)
@@ -35,6 +35,15 @@ SEED ?= 1
 
 chaos: $(VENV)/.installed-test system-libraries ## Have a monkey kill everything for five minutes; SEED=7 for another run
 	$(BIN)/python -m tests.chaos --seconds 300 --seed $(SEED) $(ARGS)
+
+# Where the service is installed, and where its files go. A package sets DESTDIR, and PREFIX=/usr.
+APP ?= /opt/jobsupervisor
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | awk 'NR == 1 { print $$2 }')
+
+install-systemd: ## Install the unit and what belongs to it; APP=/where/the/virtual/environment/is
+	@.ci/install-systemd "$(APP)" "$(PREFIX)" "$(DESTDIR)" "$(SYSTEMD_VERSION)"
 
 clean: ## Remove what the other targets made, except the virtual environment
 	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

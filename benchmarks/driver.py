@@ -50,6 +50,7 @@ def service(url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
             "NOTIFY_SOCKET": address,
             "RENDER_ARTIFACTS_URL": f"file://{directory}/artifacts",
             "RENDER_LOG_LEVEL": "error",
+            "HTTP_PORT": "0",
             **{name: str(value) for name, value in settings.items()},
         }
         command = [str(Path(sys.executable).parent / "jobsupervisor"), "run"]

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory, usage
@@ -23,9 +25,13 @@ from supervisor.classify import Kill, Observation
 from supervisor.memory import MemorySample, MemoryWatch
 from supervisor.model import Job
 
+log = structlog.get_logger()
+
 _BOOT_SECONDS = 30.0
 _TAIL_BYTES = 4096
-_CLOSED_GRACE = 0.5
+_MESSAGES, _MESSAGES_PER_SECOND = 100, 20
+"""How many messages an attempt may bring: an honest child says ten things a second. A flood would slow the loop for all."""
+_CLOSED_GRACE = 2.0
 """Seconds between the end of a child's socket and that of its process, before it counts as one that runs on."""
 
 
@@ -47,6 +53,15 @@ class Limits:
     output: int
 
 
+@dataclass(frozen=True, slots=True)
+class Having:
+    """The job that a child has, since a time of the monotonic clock."""
+
+    job: Job
+    limits: Limits
+    since: float
+
+
 class Child:
     """A child process and the job that it has, if any."""
 
@@ -61,6 +76,8 @@ class Child:
         """Its control group, where the machine gives it one."""
         self.needs_of: str | None = None
         """The kind that it was made for, with what the operator allowed it; None for all the others."""
+        self.tenant: str | None = None
+        """Whose job it had last."""
         self.reserved_for: str | None = None
         """The job that it has, or is about to get. An attempt goes on when its child is done with it, while the artifact
         is published: by then the child may have another job, or be gone."""
@@ -70,7 +87,8 @@ class Child:
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._reply: asyncio.Future[dict[str, Any] | None] | None = None
-        self._job: Job | None = None
+        self.having: Having | None = None
+        self._messages = 0
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
@@ -108,8 +126,9 @@ class Child:
         """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
         usable = self.alive
         started = time.monotonic()
-        self._job, self._kill, self.reserved_for = job, None, job.id
+        self.having, self._kill, self.reserved_for = Having(job, limits, started), None, job.id
         self._reply = self._loop.create_future()
+        self._messages = 0
         self._tail.clear()
         if not usable:
             # It died while it was idle, after it was chosen for this job: its end has been told, and nobody tells it
@@ -130,7 +149,7 @@ class Child:
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sending
             self._watch.remove(sample)
-            self._job = self.reserved_for = None
+            self.having = self.reserved_for = None
         status = None
         if reply is None:
             status = await asyncio.shield(self.process.exited)
@@ -165,10 +184,10 @@ class Child:
             peak_memory_bytes=usage.peak_memory(reply, status, sample),
         )
 
-    def kill(self, outcome: Outcome, reason: str) -> None:
+    def kill(self, outcome: Outcome, reason: str, *, perhaps_dead: bool = False) -> None:
         """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
         if self._kill is None:
-            self._kill = Kill(outcome, reason)
+            self._kill = Kill(outcome, reason, perhaps_dead)
         self.process.kill()
 
     def abort(self, job_id: str, outcome: Outcome, reason: str) -> None:
@@ -231,13 +250,25 @@ class Child:
                 self._handle(message)
         except wire.WireError as error:
             self._broke_protocol(str(error))
+        except Exception as error:
+            # Whatever a stranger finds that we did not think of ends him, and not the reading.
+            log.exception("child.frame_not_handled", child=self.number)
+            self._broke_protocol(f"a message could not be handled: {type(error).__name__}")
 
     def _handle(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
         if not self._ready.done():
             self._handle_boot(kind, message)
             return
-        job = self._job
+        # orjson takes a nesting that Python's own repr does not: nothing of a stranger's is to be looked into.
+        if any(isinstance(value, dict | list) for value in message.values()):
+            self._broke_protocol("a message must hold nothing but texts, numbers, true, false and null")
+            return
+        self._messages += 1
+        if self._messages > _MESSAGES + _MESSAGES_PER_SECOND * self._seconds_with_job():
+            self._broke_protocol(f"a child may say {_MESSAGES_PER_SECOND} things a second, and {_MESSAGES} at once")
+            return
+        job = self.having.job if self.having else None
         if job is None or message.get("id") != job.id or message.get("attempt") != job.token.attempt:
             self._broke_protocol("a message must be about the job that the child has")
         elif kind == "progress":
@@ -250,6 +281,9 @@ class Child:
             self._settle(message)
         else:
             self._broke_protocol(f"a message must be progress or done, got {str(kind)[:50]!r}")
+
+    def _seconds_with_job(self) -> float:
+        return time.monotonic() - self.having.since if self.having else 0.0
 
     def _handle_boot(self, kind: object, message: dict[str, Any]) -> None:
         if kind == "ready":
@@ -267,12 +301,12 @@ class Child:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(reply)
 
-    def _broke_protocol(self, reason: str) -> None:
-        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}")
+    def _broke_protocol(self, reason: str, *, perhaps_dead: bool = False) -> None:
+        self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}", perhaps_dead=perhaps_dead)
 
     def _closed(self) -> None:
         if not self.process.exited.done():
-            self._broke_protocol("it closed its end and ran on")
+            self._broke_protocol("it closed its end and ran on", perhaps_dead=True)
 
     def _log_readable(self) -> None:
         try:
@@ -289,7 +323,7 @@ class Child:
         if self._over:
             return
         self._over = True
-        with contextlib.suppress(OSError, wire.WireError):
+        with contextlib.suppress(Exception):  # as above, and nobody is left to be told
             while data := self.process.job_socket.recv(65536):
                 for message in self._reader.feed(data):
                     self._handle(message)

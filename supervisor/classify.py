@@ -25,6 +25,8 @@ class Kill:
 
     outcome: Outcome
     reason: str
+    perhaps_dead: bool = False
+    """It had closed its end, as one does that ends: how it did is not told while the fork server is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def classify(seen: Observation) -> tuple[Outcome, str | None]:
     """
     if seen.reply is not None:
         return _from_reply(seen.reply)
-    if seen.kill is not None:
+    if seen.kill is not None and not (seen.kill.perhaps_dead and _ended_by_itself(seen.status)):
         return seen.kill.outcome, seen.kill.reason
     if seen.status is None or not seen.status.known:
         return Outcome.INTERNAL, "the fork server ended, and the child with it"
@@ -61,6 +63,10 @@ def classify(seen: Observation) -> tuple[Outcome, str | None]:
     outcome, message = _from_status(seen.status, starved=starved)
     tail = printable(seen.stderr_tail).strip()
     return outcome, f"{message}\n{tail}"[:MAX_ERROR] if tail else message
+
+
+def _ended_by_itself(status: ExitStatus | None) -> bool:
+    return status is not None and status.known and status.signal != signal.SIGKILL
 
 
 def _from_reply(reply: dict[str, Any]) -> tuple[Outcome, str | None]:

@@ -15,11 +15,18 @@ from collections.abc import Callable
 import setproctitle
 import structlog
 
+from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.dispatcher import Dispatcher
+from supervisor.drain import Drain
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
+from supervisor.monitor.attention import Attention
+from supervisor.monitor.figures import Figures
+from supervisor.monitor.monitor import Monitor
+from supervisor.monitor.traces import traces
 from supervisor.pool import Pool
+from supervisor.reload import reload_settings
 from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
@@ -28,11 +35,9 @@ from supervisor.store.connection import StatementFailed
 from supervisor.store.listener import Listener
 from supervisor.store.migrate import require_current
 from supervisor.store.queue import QueueStore
+from supervisor.web.front import Front
 
 log = structlog.get_logger()
-
-_FLUSH_SECONDS = 10.0
-"""How long a stop waits for a database that does not answer; what it is not told, the next start rescues."""
 
 
 class Supervisor:
@@ -42,13 +47,22 @@ class Supervisor:
         self._settings = settings
         self._keeps_house = only is None and observer is None
         self._artifacts = ArtifactDirectory(settings.artifacts_directory)
-        self._pool = Pool(settings, self._child_is_free, self._progress)
+        self._figures = Figures()
+        self._pool = Pool(settings, self._child_is_free, self._progress, self._figures.metrics.child_spawned)
         self._store = QueueStore(settings, settings.supervisor_name, only)
         runner = Runner(settings, self._pool, self._artifacts)
-        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, Reporter(observer))
+        self._report = Reporter(self._figures, observer)
+        self._dispatcher = Dispatcher(settings, self._store, self._pool, runner, self._report)
         self._listener = Listener(settings, self._dispatcher.wake, self._dispatcher.cancel_notice)
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
+        links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
+        self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
+        self._front: Front | None = None
+        self._alerts: Alerts | None = None
+        if self._keeps_house:
+            self._alerts = Alerts(settings, self._store.name)
+            self._front = Front(settings, self._monitor, runner, self._alerts)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -67,7 +81,24 @@ class Supervisor:
         """Drain; called again, end at once. Safe in a signal handler of the loop."""
         if self._stop.is_set():
             self._stop_now.set()
+        self._monitor.ready = False
         self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def reload(self) -> None:
+        """Read the settings again. Safe in a signal handler of the loop."""
+        if reload_settings(self._settings, serving=self._monitor.ready):
+            self._pool.resize()
+            self._dispatcher.settings_changed()
+
+    @property
+    def makes_progress(self) -> bool:
+        """Whether the dispatcher gets on."""
+        return self._dispatcher.makes_progress
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stop`; `on_ready` is called when jobs are being taken.
@@ -76,9 +107,8 @@ class Supervisor:
         """
         loops: list[asyncio.Task[None]] = []
         try:
-            self._artifacts.prepare()
-            await self._pool.start()
-            await self._connect()
+            if not await self._is_up():
+                return
             loops = self._start_loops()
             log.info(
                 "supervisor.started",
@@ -86,12 +116,37 @@ class Supervisor:
                 concurrency=self._settings.concurrency,
                 kinds=sorted(self._pool.kinds),
             )
+            self._monitor.ready = True
+            if self._front is not None:
+                self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            await self._drain(loops)
+            drain = Drain(self._dispatcher, self._store, self._work_link, self._stop_now)
+            await drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
             log.info("supervisor.stopped", name=self._store.name)
+
+    async def _is_up(self) -> bool:
+        """Come up, in the order that is safe; False when told to stop before that was done."""
+        starting = asyncio.create_task(self._come_up())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return not starting.cancelled()
+
+    async def _come_up(self) -> None:
+        self._artifacts.prepare()
+        if self._front is not None:
+            self._front.bind()
+            self._report.traces = traces(self._settings.supervisor_name)
+        await self._pool.start()
+        await self._connect()
 
     async def _connect(self) -> None:
         await asyncio.to_thread(require_current, self._settings.require_database())
@@ -118,6 +173,9 @@ class Supervisor:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
         if self._keeps_house:
             loops.append(asyncio.create_task(self._keep_house(), name="retention"))
+        if self._alerts is not None:
+            attention = Attention(self._monitor, self._alerts)
+            loops.append(asyncio.create_task(attention.serve(), name="alerts"))
         return loops
 
     async def _keep_house(self) -> None:
@@ -162,36 +220,17 @@ class Supervisor:
         for task in done - {stopping}:
             task.result()
 
-    async def _drain(self, loops: list[asyncio.Task[None]]) -> None:
-        running, _, _ = self._dispatcher.counts
-        log.info("supervisor.draining", running=running, seconds=self._settings.shutdown)
-        self._dispatcher.drain()
-        idle = asyncio.create_task(self._dispatcher.idle.wait())
-        now = asyncio.create_task(self._stop_now.wait())
-        try:
-            await asyncio.wait(
-                [idle, now, *loops], timeout=self._settings.shutdown, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not idle.done():
-                self._dispatcher.kill_all("the supervisor was stopped")
-                await asyncio.wait([idle, *loops], timeout=_FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not idle.done():
-                log.error("supervisor.left_behind", jobs=sum(self._dispatcher.counts))
-            with contextlib.suppress(DatabaseUnreachable):
-                for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
-                await self._store.unregister()
-        finally:
-            idle.cancel()
-            now.cancel()
-
     async def _take_down(self, loops: list[asyncio.Task[None]]) -> None:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        self._dispatcher.kill_all("the supervisor ended")
-        await self._dispatcher.finished()
+        self._dispatcher.attempts.kill_all("the supervisor ended")
+        await self._dispatcher.attempts.finished()
+        if self._front is not None:
+            await self._front.stop()
+        if self._alerts is not None:
+            await self._alerts.stop()
         await self._pool.close()
+        await asyncio.to_thread(self._report.traces.close)
         await self._store.close()
         await self._listener.close()

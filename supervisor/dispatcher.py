@@ -5,8 +5,9 @@ something to say or to ask: an attempt ended, a wake-up came while a child is fr
 a second ago, or the fallback poll is due. While a statement is under way, what ends meanwhile gathers for the next: acks
 and claims form batches under load, and an idle child is never kept waiting for one.
 
-Where each claim stands, and why none is lost, is kept by the claims (supervisor/claims.py); whether there may be work that
-we have not seen is the lookout's to know (supervisor/lookout.py).
+Where each claim stands, and why none is lost, is kept by the claims (supervisor/claims.py), and what is done with them is
+for the attempts (supervisor/attempts.py); whether there may be work that we have not seen is the lookout's to know
+(supervisor/lookout.py).
 """
 
 from __future__ import annotations
@@ -17,27 +18,24 @@ import time
 
 import structlog
 
-from renderer.outcome import Outcome
-from supervisor.child import Child
-from supervisor.claims import Claims
+from supervisor.attempts import Attempts
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.lookout import Lookout
-from supervisor.model import Ack, Job
+from supervisor.model import Ack
+from supervisor.pace import Pace
 from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
 from supervisor.store.queue import Exchanged, QueueStore, Verdict
+from supervisor.timetable import NEVER, Timetable
 
 log = structlog.get_logger()
 
-_PROGRESS_INTERVAL = 1.0
-_LOCKED_RETRY = (0.01, 0.5)
-"""Seconds before an ack is sent again whose row somebody holds locked, at first and at most: another supervisor does for
-a moment, a client for as long as its transaction takes."""
-_MOST_PREFETCH = 64
-_NEVER = float("inf")
+_HUNG_SECONDS = 300.0
+"""How long one turn may take. Its statements end within a minute each, by themselves or by the kernel's count (see
+supervisor/store/connection.py); behind a pooler, where no such limit can be set, this is what ends a wait for nothing."""
 
 
 class Dispatcher:
@@ -54,20 +52,18 @@ class Dispatcher:
         self._settings = settings
         self._store = store
         self._pool = pool
-        self._runner = runner
         self._report = report
-        self._claims = Claims()
         self._event = asyncio.Event()
+        self._pace = Pace()
+        self.attempts = Attempts(pool, runner, report, self._pace, self._event.set)
+        self._claims = self.attempts.claims
         self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
         self._nameless = False
         self._ask_now = False
-        self._poll_at = 0.0
-        self._progress_at = _NEVER
-        self._acks_at = _NEVER
-        self._locked_seconds = _LOCKED_RETRY[0]
-        self._job_seconds = 0.0
-        self._exchange_seconds = 0.005
+        self._retell = False
+        self._due = Timetable()
+        self._turn_since: float | None = None
         self.idle = asyncio.Event()
         """Set while nothing runs here and nothing is owed to the database."""
 
@@ -80,7 +76,7 @@ class Dispatcher:
 
     def poll_now(self) -> None:
         """Poll at the next turn: after a reconnect, much may have happened."""
-        self._poll_at = 0.0
+        self._due.poll_at = 0.0
         self._event.set()
 
     def name_lost(self) -> None:
@@ -99,15 +95,14 @@ class Dispatcher:
 
     def child_is_free(self) -> None:
         """Take note that a child came up or finished."""
-        self._start_waiting()
+        self.attempts.start_waiting()
         self._event.set()
 
     def progress(self, job_id: str, fraction: float) -> None:
         """Take a child's progress; it is written at most once a second, with whatever else is written then."""
         if not self._claims.move(job_id, fraction):
             return
-        if self._progress_at == _NEVER:
-            self._progress_at = time.monotonic() + _PROGRESS_INTERVAL
+        if self._due.progress_soon(time.monotonic()):
             self._event.set()
         self._report.moved(job_id, fraction)
 
@@ -117,35 +112,35 @@ class Dispatcher:
             self._ask_now = True
             self._event.set()
 
-    def cancel(self, job_id: str) -> None:
-        """Kill the child that has the job, or give the job up before a child has it."""
-        for running in self._claims.attempts(job_id):
-            running.child.abort(job_id, Outcome.CANCELLED, "cancelled while it ran")
-        self._claims.give_up(job_id)
-        self._event.set()
+    def settings_changed(self) -> None:
+        """Go by the new settings from now on, and tell the database what it keeps of them."""
+        self._lookout.polling_interval = self._settings.polling_interval
+        self._retell = True
+        self.poll_now()
 
     def drain(self) -> None:
         """Claim no more, and give back what has not started."""
         self._draining = True
+        self._report.draining()
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
         self._claims.give_up()
         self._event.set()
 
-    def kill_all(self, reason: str) -> None:
-        """Kill every child that has a job; the jobs go back uncharged."""
-        for running in self._claims.running():
-            running.child.abort(running.job.id, Outcome.INTERNAL, reason)
-
-    async def finished(self) -> None:
-        """Wait until no attempt is under way, its children having been killed."""
-        await asyncio.gather(*(running.task for running in self._claims.running()), return_exceptions=True)
-
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many jobs are running, waiting for a child, and owed to the database."""
         return self._claims.counts
+
+    def progress_of(self, job_id: str) -> float:
+        """Return how far a job that runs here says that it is, from 0 to 1."""
+        return max((running.progress for running in self._claims.attempts(job_id)), default=0.0)
+
+    @property
+    def makes_progress(self) -> bool:
+        """Whether the loop sleeps, works, or waits for a connection; not whether it has been at one turn for ever."""
+        return self._turn_since is None or time.monotonic() - self._turn_since < _HUNG_SECONDS
 
     # The loop.
 
@@ -159,24 +154,24 @@ class Dispatcher:
         while True:
             self._note_idle()
             await self._sleep()
+            self._turn_since = time.monotonic()
             try:
                 await self._turn()
             except DatabaseUnreachable as error:
+                self._turn_since = None
+                self._report.serving(trouble="database away")
                 await link.recover(error)
                 # Claims whose answer was lost, and everything else that happened meanwhile, is found by a poll.
                 self._lookout.look = True
                 self.poll_now()
             else:
+                self._turn_since = None
                 link.works()
+                self._report.serving()
 
     async def _sleep(self) -> None:
         """Wait for an event or for the next time that something is due."""
-        wake_at = min(
-            self._poll_at,
-            self._progress_at,
-            self._acks_at,
-            self._lookout.wake_at if self._capacity() else _NEVER,
-        )
+        wake_at = min(self._due.next, self._lookout.wake_at if self._capacity() else NEVER)
         # Unasked, the server says only that the session is at its end: a poll finds out, and does not wait for its time.
         with self._store.watched(self.poll_now), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
@@ -185,26 +180,30 @@ class Dispatcher:
 
     async def _turn(self) -> None:
         now = time.monotonic()
-        if now >= self._poll_at:
+        if self._retell:
+            await self._store.retell()
+            self._retell = False
+        if now >= self._due.poll_at:
             await self._poll()
         self._lookout.tick(now)
-        if self._sendable() or self._ask_now or (self._lookout.look and self._capacity()) or now >= self._progress_at:
+        if (
+            self._sendable()
+            or self._ask_now
+            or (self._lookout.look and self._capacity())
+            or now >= self._due.progress_at
+        ):
             await self._exchange()
 
     def _sendable(self) -> list[Ack]:
         """Return the acks to send: all, unless some were found locked a moment ago."""
-        if self._acks_at != _NEVER and time.monotonic() < self._acks_at:
-            return []
-        self._acks_at = _NEVER
-        return self._claims.owed()
+        return [] if self._due.acks_are_held(time.monotonic()) else self._claims.owed()
 
     async def _poll(self) -> None:
         answer = await self._store.poll(list(self._pool.kinds), self._claims.known())
         now = time.monotonic()
-        self._poll_at = now + min(
-            self._settings.polling_interval, _NEVER if answer.look_again is None else max(0.1, answer.look_again)
-        )
+        self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)
+        self._report.polled(answer.figures)
         if not answer.registered:
             log.warning("supervisor.was_forgotten", name=self._store.name)
             await self._store.register(self._pool.kinds)
@@ -219,7 +218,7 @@ class Dispatcher:
         moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)
-        self._progress_at = _NEVER
+        self._due.progress_at = NEVER
         started = time.monotonic()
         try:
             answer = await self._store.exchange(
@@ -234,77 +233,39 @@ class Dispatcher:
         except DatabaseUnreachable:
             self._claims.put_back_moved(moved)
             raise
-        self._exchange_seconds += 0.2 * (time.monotonic() - started - self._exchange_seconds)
+        self._pace.exchange_took(time.monotonic() - started)
         self._take(answer, want)
 
     def _take(self, answer: Exchanged, want: int) -> None:
         """Act on the answer of an exchange."""
         for verdict in answer.verdicts:
             self._settle(verdict)
-        for job_id in answer.cancelled:
-            self.cancel(job_id)
-        self._kill_superseded(answer.claimed)
-        self._claims.waiting.extend(self._claims.unknown_of(answer.claimed))
+        self.attempts.cancel(answer.cancelled)
+        self.attempts.take(answer.claimed)
         if self._draining or self._nameless:
             self._give_up_waiting()
         self._lookout.learn(answer, want, time.monotonic())
-        self._start_waiting()
+        self.attempts.start_waiting()
         if self._lookout.look and self._capacity():
             self._event.set()
-
-    def _kill_superseded(self, claimed: list[Job]) -> None:
-        """Kill the children that have an older attempt of a job that we claim.
-
-        It was taken from us while we were stopped or cut off, and has come back under a new token: what the old attempt
-        draws cannot count any more.
-        """
-        for job in claimed:
-            for running in self._claims.attempts(job.id):
-                if running.job.token.attempt != job.token.attempt:
-                    running.child.kill(Outcome.CANCELLED, "its lease was lost, and the job came back")
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
         if self._draining or self._nameless:
             return 0
-        prefetch = 0
-        if self._job_seconds:
-            rate = self._settings.concurrency / self._job_seconds
-            prefetch = min(_MOST_PREFETCH, int(2 * self._exchange_seconds * rate))
-        return max(0, self._pool.free + prefetch - len(self._claims.waiting))
-
-    def _start_waiting(self) -> None:
-        waiting = self._claims.waiting
-        while waiting:
-            job = waiting[0]
-            child = self._pool.take(job.kind)
-            if child is None:
-                return
-            waiting.popleft()
-            child.reserved_for = job.id
-            self._claims.start(job, child, asyncio.create_task(self._run(job, child)))
-
-    async def _run(self, job: Job, child: Child) -> None:
-        self._report.started(job, child.number)
-        ending = await self._runner.attempt(job, child)
-        self._job_seconds += 0.2 * (ending.finished - ending.started - self._job_seconds)
-        self._claims.end(job, ending)
-        self._event.set()
+        ahead = self._pace.prefetch(self._settings.concurrency)
+        return max(0, self._pool.free + ahead - len(self._claims.waiting))
 
     def _settle(self, verdict: Verdict) -> None:
         """Act on what the database made of an ack."""
         if verdict.verdict == "locked":
-            self._acks_at = time.monotonic() + self._locked_seconds
-            self._locked_seconds = min(2 * self._locked_seconds, _LOCKED_RETRY[1])
+            self._due.hold_acks(time.monotonic())
             return
-        self._locked_seconds = _LOCKED_RETRY[0]
-        ack, job = self._claims.settled(verdict.job_id, verdict.attempt)
-        ending = ack.ending
-        if ending is not None and ending.artifact is not None and verdict.verdict != "completed":
-            self._runner.withdraw(job, ending.artifact)
-        self._report.settled(job, verdict.verdict, ending)
+        self._due.release_acks()
+        self.attempts.settle(verdict)
 
     def _note_idle(self) -> None:
+        self._report.counts(self._claims.counts)
         if any(self._claims.counts):
             self.idle.clear()
         else:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from renderer.sandbox import FILES, PROCESSES, SandboxMode
+from supervisor.alerts.channels import apprise_channels, channels
+from supervisor.alerts.helper import send
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
@@ -58,7 +60,7 @@ def examine(settings: Settings) -> list[Check]:
     checks = [_python(), *_libraries()]
     if all(check.state == "ok" for check in checks):
         checks += asyncio.run(_children(settings))
-    return [*checks, *_database(settings), _artifacts(settings), _embedded()]
+    return [*checks, *_database(settings), _artifacts(settings), *_alerts(settings), _embedded()]
 
 
 def _python() -> Check:
@@ -143,6 +145,17 @@ def _artifacts(settings: Settings) -> Check:
     except ExpectedError as error:
         return Check("artifacts", "missing", str(error), "set RENDER_ARTIFACTS_URL to a directory of this user's")
     return Check("artifacts", "ok", os.fspath(settings.artifacts_directory))
+
+
+def _alerts(settings: Settings) -> Iterator[Check]:
+    """Say where alerts go. Nothing is sent: somebody would be called out."""
+    told = ", ".join(channel.name for channel in channels(settings))
+    yield Check("alerts", "ok", told or "told to the log only")
+    for channel in apprise_channels(settings):
+        problem = asyncio.run(send(channel.check())).problem
+        if problem is not None:
+            advice = "see the service's page in Apprise's documentation for the form of its URL in ALERT_URLS"
+            yield Check(f"alerts: {channel.name}", "missing", problem, advice)
 
 
 def _embedded() -> Check:

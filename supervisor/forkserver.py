@@ -25,6 +25,7 @@ import structlog
 
 from renderer import sandbox, wire
 from renderer.limits import SpecLimits
+from supervisor import orphans
 from supervisor.child_process import ChildProcess, ExitStatus, number_here
 from supervisor.errors import ExpectedError
 from supervisor.settings import Settings
@@ -102,6 +103,7 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        orphans.started(self._process.pid)
         self._loop.add_reader(ours, self._readable)
         await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
         # Each plug-in has its own bound; this one only catches a fork server that hangs in something of ours.
@@ -280,6 +282,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+        orphans.waited_for(self._process.pid)
         if self._pidfd >= 0:
             # The process around it may have been killed first; then it dies a moment later.
             await asyncio.to_thread(select.select, [self._pidfd], [], [], 5)

@@ -32,6 +32,7 @@ class Link:
         self.name = name
         self.up = True
         self.problem: str | None = None
+        self.on_change: Callable[[], None] = lambda: None
         self._connect = connect
         self._tries = 0
         self._since = 0.0
@@ -59,6 +60,7 @@ class Link:
         if self.up:
             return
         self.up, self.problem = True, None
+        self.on_change()
         seconds = round(time.monotonic() - self._since, 1)
         log.info("database.recovered", connection=self.name, tries=self._tries, seconds=seconds)
 
@@ -67,6 +69,7 @@ class Link:
         if not self.up:
             return
         self.up, self._tries, self._since = False, 0, time.monotonic()
+        self.on_change()
         event = "database.troubled" if isinstance(reason, DatabaseTroubled) else "database.lost"
         log.error(event, connection=self.name, problem=self.problem)
 

@@ -1,4 +1,4 @@
-"""Log lines: JSON for machines, colours for people. Events are `noun.verb_past`, values are keys.
+"""Log lines: JSON for machines, fields for the journal, colours for people. Events are `noun.verb_past`, values are keys.
 
 Libraries that log by themselves (psycopg's warnings, asyncio's) and Python's own warnings come out in the same form: a
 line that is no JSON among those that are would be lost to whoever reads them, or stop him.
@@ -6,17 +6,30 @@ line that is no JSON among those that are would be lost to whoever reads them, o
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 
 import orjson
 import structlog
 
+from supervisor import journal
+
+_journal = functools.cache(journal.JournalLogger)
+"""One socket, however often the log is set up."""
+
 
 def _in_order(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Put what a reader looks for first in front."""
     head = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
     return {**head, **event}
+
+
+def _whole(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> tuple[tuple[structlog.typing.EventDict], dict[str, object]]:
+    """Hand on the event as it is, where structlog would take it apart."""
+    return (event,), {}
 
 
 class _FromLibraries(logging.Handler):
@@ -34,17 +47,25 @@ class _FromLibraries(logging.Handler):
 
 
 def configure(level: str, form: str) -> None:
-    """Set up structlog for this process; `form` is auto (console on a terminal, else JSON), json or console."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    """Set up structlog for this process, again where it was; what holds a logger follows.
+
+    `form` is json, console, journal, or auto: console on a terminal, journal where standard error leads there, else JSON.
+    """
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "journal" if journal.is_our_stderr() else "json"
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _in_order,
     ]
-    if console:
+    if form == "console":
         processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
         factory: structlog.typing.WrappedLogger = structlog.PrintLoggerFactory(sys.stderr)
+    elif form == "journal":
+        processors += [structlog.processors.format_exc_info, _whole]
+        to_the_journal = _journal()
+        factory = lambda *_: to_the_journal  # noqa: E731 - what structlog calls for each logger
     else:
         processors += [
             structlog.processors.format_exc_info,
@@ -55,7 +76,8 @@ def configure(level: str, form: str) -> None:
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=factory,
-        cache_logger_on_first_use=True,
+        # A logger that was kept would not follow when the level changes while the service runs.
+        cache_logger_on_first_use=False,
     )
     # What libraries say below a warning is about themselves.
     logging.basicConfig(

@@ -31,6 +31,8 @@ class Job:
     memory_mb: int | None
     user_id: str | None
     correlation_id: str | None
+    waited: float = 0.0
+    """Seconds from when it could run until it was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Ending:
     stderr_tail: str | None = None
     timeout_seconds: float | None = None
     memory_limit_bytes: int | None = None
+    child_ended: bool = False
+    """The attempt's child ended with it: killed by us or the kernel, or by itself."""
     alone: bool = False
     """For `lost`: the job was the only one that its supervisor had."""
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+
+_STOP_MARGIN = 30.0
+"""Seconds beyond the drain that a stop may take: what is owed is told to the database, the children end."""
 
 
 def notify(**state: str | int) -> None:
@@ -18,3 +22,23 @@ def notify(**state: str | int) -> None:
             sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError:
             return
+
+
+def ready() -> None:
+    """Say that jobs are being taken; after `reloading`, that the settings are those of the file."""
+    notify(READY=1)
+
+
+def reloading() -> None:
+    """Say that settings are being read again. By the time the manager knows which of its requests this answers."""
+    notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+
+
+def stopping(drain_seconds: float) -> None:
+    """Say that the service ends, and how long that may take: the unit cannot know what RENDER_SHUTDOWN_SECONDS is."""
+    notify(STOPPING=1, EXTEND_TIMEOUT_USEC=round((drain_seconds + _STOP_MARGIN) * 1e6))
+
+
+def status(text: str) -> None:
+    """Set the line that `systemctl status` shows."""
+    notify(STATUS=text.replace("\n", " "))

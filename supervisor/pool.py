@@ -1,8 +1,9 @@
 """The children: as many as jobs may run at once, and a spare that is warm when one must be replaced.
 
 A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
-only ever gets a child that ran nothing before: what one tenant's code leaves in a process, another's never meets. A
-child of a reusable kind goes on after `ok` and `invalid`, until it has done its share of jobs, is old, or has grown.
+only ever gets a child that ran nothing before: what one job's code leaves in a process, another's never meets. A child of
+a reusable kind goes on after `ok` and `invalid`, for jobs of the same tenant (a decoder may be taken over by what it reads,
+and would read the next tenant's), until it has done its share of jobs, is old, or has grown.
 
 A kind that was allowed more than the others (renderer.needs) only ever gets a child that was made for it: when it has a job,
 an idle child gives way to such a one, which costs a fork before the job.
@@ -22,7 +23,7 @@ from renderer.outcome import Outcome
 from supervisor.child import Child, ChildFailed, LayerMissing
 from supervisor.forkserver import ForkServerFailed, KindInfo
 from supervisor.nursery import Nursery
-from supervisor.settings import Settings
+from supervisor.settings import Reuse, Settings
 
 log = structlog.get_logger()
 
@@ -38,10 +39,15 @@ class Pool:
     """Children that are idle, and those that are on their way."""
 
     def __init__(
-        self, settings: Settings, on_free: Callable[[], None], on_progress: Callable[[str, float], None]
+        self,
+        settings: Settings,
+        on_free: Callable[[], None],
+        on_progress: Callable[[str, float], None],
+        on_spawn: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._on_free = on_free
+        self._on_spawn = on_spawn
         self.nursery = Nursery(settings, on_progress, self._forkserver_died)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
@@ -70,6 +76,11 @@ class Pool:
     def busy(self) -> int:
         """How many children have a job."""
         return len(self._busy)
+
+    @property
+    def children(self) -> list[Child]:
+        """All that are up, idle ones and busy ones."""
+        return [*self._idle, *self._busy]
 
     async def start(self) -> None:
         """Start the fork server and the first child; the others follow. Raises ForkServerFailed, LayerMissing."""
@@ -104,8 +115,8 @@ class Pool:
                 self._fill()
                 return
 
-    def take(self, kind: str) -> Child | None:
-        """Return an idle child for a job of that kind, or None when none can be had now."""
+    def take(self, kind: str, tenant: str | None = None) -> Child | None:
+        """Return an idle child for a tenant's job of that kind, or None when none can be had now."""
         if not self.free:
             return None
         reusable, needs_of = self.kinds[kind].reusable, self._needs_of(kind)
@@ -118,13 +129,20 @@ class Pool:
         if not candidates:
             self._make_for(needs_of)
             return None  # it, or a successor of those that are dying, says when it is there
-        child = candidates[0]
-        if not reusable and child.jobs_done:
-            self._retire(child)
+        child = next((child for child in candidates if self._may_have(child, tenant, reusable=reusable)), None)
+        if child is None:
+            self._retire(candidates[0])
             return None
         self._idle.remove(child)
         self._busy.add(child)
+        child.tenant = tenant
         return child
+
+    def _may_have(self, child: Child, tenant: str | None, *, reusable: bool) -> bool:
+        if not child.jobs_done:
+            return True
+        reuse = self._settings.reuse_children
+        return reusable and (reuse is Reuse.ANY or (reuse is Reuse.TENANT and child.tenant == tenant))
 
     def _needs_of(self, kind: str) -> str | None:
         return kind if kind in self._settings.allowed_needs else None
@@ -139,7 +157,8 @@ class Pool:
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
         """Take a child back after its job: to go on, or to be ended and replaced."""
         self._busy.discard(child)
-        if self._may_go_on(child, kind, outcome):
+        surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency + _SPARES
+        if not surplus and self._may_go_on(child, kind, outcome):
             self._idle.append(child)
         else:
             self._retire(child)
@@ -171,6 +190,14 @@ class Pool:
         self._run(self.nursery.bury(child))
         self._fill()
 
+    def resize(self) -> None:
+        """Go by a new number of children: more are made, and of the idle ones those that are too many end."""
+        surplus = len(self._idle) + len(self._busy) - self._settings.concurrency - _SPARES
+        for child in self._idle[: max(0, surplus)]:
+            self._retire(child)
+        self._fill()
+        self._on_free()
+
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""
         if self._closing or not self.nursery.alive:
@@ -182,6 +209,7 @@ class Pool:
 
     async def _add(self, needs_of: str | None = None) -> None:
         while not self._closing:
+            ordered = time.monotonic()
             try:
                 child = await self.nursery.make(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
@@ -190,6 +218,7 @@ class Pool:
                 await self._back_off(error)
                 continue
             self._failures = 0
+            self._on_spawn(time.monotonic() - ordered)
             self._admit(child)
             self._on_free()
             return

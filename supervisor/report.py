@@ -1,4 +1,4 @@
-"""What is told of jobs: to the log, and to whoever watches from this process."""
+"""What is told of jobs: to the log, to the figures, and to whoever watches from this process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Protocol
 import structlog
 
 from supervisor.model import Ending, Job
+from supervisor.monitor.figures import Figures
+from supervisor.monitor.traces import NoTraces, Traces
+from supervisor.status import StatusLine
+from supervisor.store.queue_rows import QueueFigures
 
 log = structlog.get_logger()
 
@@ -26,8 +30,31 @@ class Observer(Protocol):
 class Reporter:
     """Tells what happens to jobs."""
 
-    def __init__(self, observer: Observer | None) -> None:
+    def __init__(self, figures: Figures, observer: Observer | None) -> None:
+        self._figures = figures
+        self.traces: Traces = NoTraces()
         self._observer = observer
+        self._status = StatusLine()
+
+    def serving(self, *, trouble: str | None = None) -> None:
+        """Tell that all is well, or what is not."""
+        self._status.state(trouble or "serving")
+
+    def draining(self) -> None:
+        """Tell that no more is claimed."""
+        self._status.drains()
+
+    def counts(self, counts: tuple[int, int, int]) -> None:
+        """Tell how many jobs run, wait for a child, and are owed to the database."""
+        self._status.counts(counts)
+
+    def claimed(self, job: Job) -> None:
+        """Tell that a job is ours."""
+        self._figures.claimed(job)
+
+    def polled(self, queue: QueueFigures) -> None:
+        """Tell what a poll found the queue to be like."""
+        self._figures.polled(queue)
 
     def started(self, job: Job, child: int) -> None:
         """Tell that a child has a job."""
@@ -44,9 +71,12 @@ class Reporter:
 
     def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
         """Tell what the database made of the end of a claim."""
+        self._figures.settled(job, verdict, ending)
+        self._status.ended("retried" if verdict == "queued" else verdict)
         if verdict == "lease_lost":
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:
+            self.traces.attempt(job, verdict, ending)
             level = log.info if verdict in {"completed", "cancelled"} else log.warning
             level(
                 _EVENTS.get(verdict, "job.retried"),

@@ -52,31 +52,43 @@ class Runner:
             self._pool.give_back(child, job.kind, Outcome.OK)
             return Ending(Outcome.INTERNAL, f"no file for the output: {error}", started=started)
         try:
-            limits = self.limits(job)
-            seen = await child.render(job, limits, output.fd)
-            outcome, message = classify(seen)
-            if outcome is Outcome.INTERNAL and seen.reply is not None and not output.disk_is_full:
-                # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
-                outcome = Outcome.RENDER_ERROR
-            self._log_end(job, child, seen, outcome)
-            self._pool.give_back(child, job.kind, outcome)
-            ending = Ending(
-                outcome,
-                message,
-                started=started,
-                peak_memory_bytes=seen.peak_memory_bytes,
-                cpu_seconds=seen.cpu_seconds,
-                exit_signal=seen.status.signal if seen.status else None,
-                # Of a job that went well nobody reads it.
-                stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
-                timeout_seconds=limits.timeout,
-                memory_limit_bytes=limits.memory,
-            )
-            if outcome is Outcome.OK and self._pool.kinds[job.kind].writes_output and seen.reply is not None:
-                await self._publish(job, output, seen.reply["content_type"], ending)
+            ending = await self._render(job, child, output, started)
+        except Exception as error:
+            # Charged to the job, or one that has us fail could do so for ever.
+            log.exception("attempt.failed", job_id=job.id, attempt=job.token.attempt, correlation_id=job.correlation_id)
+            reason = f"the supervisor failed on this attempt: {type(error).__name__}"
+            child.kill(Outcome.RENDER_ERROR, reason)
+            self._pool.give_back(child, job.kind, Outcome.RENDER_ERROR)
+            ending = Ending(Outcome.RENDER_ERROR, reason, started=started, child_ended=True)
         finally:
             output.close()
         ending.finished = time.monotonic()
+        return ending
+
+    async def _render(self, job: Job, child: Child, output: OutputFile, started: float) -> Ending:
+        limits = self.limits(job)
+        seen = await child.render(job, limits, output.fd)
+        outcome, message = classify(seen)
+        if outcome is Outcome.INTERNAL and seen.reply is not None and not output.disk_is_full:
+            # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
+            outcome = Outcome.RENDER_ERROR
+        self._log_end(job, child, seen, outcome)
+        self._pool.give_back(child, job.kind, outcome)
+        ending = Ending(
+            outcome,
+            message,
+            started=started,
+            peak_memory_bytes=seen.peak_memory_bytes,
+            cpu_seconds=seen.cpu_seconds,
+            exit_signal=seen.status.signal if seen.status else None,
+            # Of a job that went well nobody reads it.
+            stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
+            child_ended=seen.reply is None,
+            timeout_seconds=limits.timeout,
+            memory_limit_bytes=limits.memory,
+        )
+        if outcome is Outcome.OK and self._pool.kinds[job.kind].writes_output and seen.reply is not None:
+            await self._publish(job, output, seen.reply["content_type"], ending)
         return ending
 
     async def _publish(self, job: Job, output: OutputFile, content_type: str, ending: Ending) -> None:

@@ -8,56 +8,38 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from renderer.needs import NONE, Needs
+from renderer.needs import Needs
 from renderer.sandbox import ForbiddenCalls, SandboxMode
+from supervisor import environment_file, setting_mistakes, sources
+from supervisor.alerts import addresses
 from supervisor.errors import ConfigurationError
+from supervisor.setting_values import parse_list, parse_needs, parse_plugins
 
-_SECRET = re.compile(r"URL|KEY|PASSWORD|TOKEN|SECRET")
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
-_NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
-_PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
+_LIVE = frozenset({
+    "concurrency", "log_format", "log_level", "max_attempts", "memory_limit_mb", "offence_limit", "output_limit_mb",
+    "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "reuse_children", "shutdown_ms", "shutdown_seconds",
+    "timeout_ms", "timeout_seconds",
+})  # fmt: skip
+"""What can change while the service runs, because it is looked at anew each time. The rest is what connections, children and
+their sandbox are made of: it needs a restart."""
 
 
-def _plugins(value: object) -> object:
-    """Parse `kind=package.module:callable,…`."""
-    if not isinstance(value, str):
-        return value
-    found = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
-        match = _PLUGIN.fullmatch(part)
-        if match is None:
-            raise ValueError(f"each plug-in must be kind=package.module:callable, got {part!r}")
-        found[match[1]] = match[2]
-    return found
+class Reuse(StrEnum):
+    """Which jobs a child of a reusable kind may have after its first one."""
 
-
-def _needs(value: object) -> object:
-    """Parse `kind:need,…`, a need being `threads=N`, `subprocesses` or `read=/directory`."""
-    if not isinstance(value, str):
-        return value
-    found: dict[str, Needs] = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
-        match = _NEED.fullmatch(part)
-        if match is None:
-            raise ValueError(f"each must be kind:threads=N, kind:subprocesses or kind:read=/directory, got {part!r}")
-        kind, threads, subprocesses, read = match.groups()
-        needs = found.get(kind, NONE)
-        found[kind] = replace(
-            needs,
-            threads=max(needs.threads, int(threads or 0)),
-            subprocesses=needs.subprocesses or subprocesses is not None,
-            read=(*needs.read, os.path.normpath(read)) if read else needs.read,
-        )
-    return found
+    TENANT = "tenant"
+    ANY = "any"
+    NEVER = "never"
 
 
 def _names(*names: str) -> AliasChoices:
@@ -99,10 +81,11 @@ class Settings(BaseSettings):
     offence_limit: int = Field(2, ge=1, validation_alias="RENDER_OFFENCE_LIMIT")
     sandbox: SandboxMode = Field(SandboxMode.REQUIRED, validation_alias="RENDER_SANDBOX")
     forbidden_calls: ForbiddenCalls = Field(ForbiddenCalls.REFUSE, validation_alias="RENDER_FORBIDDEN_CALLS")
-    plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(_plugins)] = Field(
+    reuse_children: Reuse = Field(Reuse.TENANT, validation_alias="RENDER_REUSE_CHILDREN")
+    plugins: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_plugins)] = Field(
         default_factory=dict, validation_alias="RENDER_PLUGINS"
     )
-    allowed_needs: Annotated[dict[str, Needs], NoDecode, BeforeValidator(_needs)] = Field(
+    allowed_needs: Annotated[dict[str, Needs], NoDecode, BeforeValidator(parse_needs)] = Field(
         default_factory=dict, validation_alias="RENDER_ALLOW_NEEDS"
     )
     plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")
@@ -115,11 +98,31 @@ class Settings(BaseSettings):
     )
     retention_days: float = Field(30.0, ge=0, validation_alias="RENDER_RETENTION_DAYS")
     rescue_grace_seconds: float = Field(15.0, ge=0, validation_alias="RENDER_RESCUE_GRACE_SECONDS")
+    http_host: str = Field("127.0.0.1", min_length=1, validation_alias="HTTP_HOST")
+    http_port: int = Field(3000, ge=0, le=65535, validation_alias="HTTP_PORT")
+    http_token: SecretStr | None = Field(None, min_length=16, validation_alias="HTTP_TOKEN")
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)] = Field(
+        (), validation_alias="HTTP_ALLOWED_HOSTS"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", validation_alias="RENDER_LOG_LEVEL")
-    log_format: str = Field("auto", pattern="^(auto|json|console)$", validation_alias="RENDER_LOG_FORMAT")
+    log_format: str = Field("auto", pattern="^(auto|json|console|journal)$", validation_alias="RENDER_LOG_FORMAT")
+    environment_file: str | None = Field(None, validation_alias=environment_file.SETTING)
     max_scene_objects: int = Field(100, ge=1, validation_alias="MAX_SCENE_OBJECTS")
     max_scene_duration_seconds: float = Field(300.0, gt=0, validation_alias="MAX_SCENE_DURATION_SECONDS")
     max_video_pixels: int = Field(8_294_400, ge=1, le=8_294_400, validation_alias="MAX_VIDEO_PIXELS")
+    alert_active_jobs: int = Field(100, ge=0, validation_alias="ALERT_ACTIVE_JOBS_THRESHOLD")
+    alert_error_rate: float = Field(0.10, ge=0, le=1, validation_alias="ALERT_ERROR_RATE")
+    alert_response_seconds: float = Field(30.0, gt=0, validation_alias="ALERT_RESPONSE_SECONDS")
+    alert_memory_mb: int = Field(512, ge=1, validation_alias="ALERT_MEMORY_MB")
+    alert_queue_depth: int = Field(100, ge=0, validation_alias="ALERT_QUEUE_DEPTH")
+    slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
+    pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
+    pagerduty_events_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", validation_alias="PAGERDUTY_EVENTS_URL"
+    )
+    alert_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(addresses.apprise_urls)] = Field(
+        (), validation_alias="ALERT_URLS"
+    )
     distributed_locks: bool = Field(True, validation_alias="ENABLE_DISTRIBUTED_LOCKS")  # noqa: FBT003 - as above
 
     @model_validator(mode="before")
@@ -133,6 +136,38 @@ class Settings(BaseSettings):
     def _a_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _DATABASE.match(value.get_secret_value()):
             raise ValueError("must be the URL of a PostgreSQL database, as in postgresql://user@host/database")
+        return value
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _a_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.web_address(value.get_secret_value(), "https://hooks.slack.com/services/…")
+        return value
+
+    @field_validator("pagerduty_routing_key")
+    @classmethod
+    def _a_routing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            addresses.routing_key(value.get_secret_value())
+        return value
+
+    @field_validator("pagerduty_events_url")
+    @classmethod
+    def _where_events_go(cls, value: str) -> str:
+        return addresses.web_address(value, "https://events.eu.pagerduty.com/v2/enqueue")
+
+    @field_validator("allowed_needs")
+    @classmethod
+    def _no_grant_within_another(cls, value: dict[str, Needs]) -> dict[str, Needs]:
+        grants = [(kind, Path(path)) for kind, needs in value.items() for path in needs.read]
+        for kind, path in grants:
+            for other, outer in grants:
+                if kind != other and path != outer and path.is_relative_to(outer):
+                    raise ValueError(
+                        f"{kind} may read {path}, which is within {outer} of {other}: what one kind is given is hidden "
+                        "from the others as a whole; give directories that lie beside each other"
+                    )
         return value
 
     @field_validator("artifacts_url")
@@ -167,6 +202,20 @@ class Settings(BaseSettings):
             return Path(state.split(":")[0]) / "artifacts"
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "jobsupervisor" / "artifacts"
 
+    def adopt(self, fresh: Settings) -> tuple[list[str], list[str]]:
+        """Take over what can change while the service runs; return the names of what did, and of what needs a restart.
+
+        The one place where settings change: whoever holds them reads them anew, and finds the new value.
+        """
+        differing = [name for name in Settings.model_fields if getattr(self, name) != getattr(fresh, name)]
+        live = [name for name in differing if name in _LIVE]
+        self.__dict__.update({name: getattr(fresh, name) for name in live})
+        # Which of two names was set decides where a setting has one in milliseconds too.
+        unset = _LIVE - fresh.model_fields_set
+        self.__pydantic_fields_set__.difference_update(unset)
+        self.__pydantic_fields_set__.update(_LIVE & fresh.model_fields_set)
+        return _documented(live), _documented(name for name in differing if name not in _LIVE)
+
     def require_database(self) -> str:
         """Return the URL of the database. Raises ConfigurationError where none is set."""
         if self.database_url is None:
@@ -182,27 +231,33 @@ class Settings(BaseSettings):
         return self.listen_database_url.get_secret_value() if self.listen_database_url else self.require_database()
 
 
+def names(field: str) -> tuple[str, ...]:
+    """Return the names of a setting in the environment, the documented one first."""
+    alias = Settings.model_fields[field].validation_alias
+    return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (str(alias),)
+
+
+def can_change_while_running(field: str) -> bool:
+    """Whether a setting takes effect on SIGHUP."""
+    return field in _LIVE
+
+
+def _documented(fields: Iterable[str]) -> list[str]:
+    return sorted(names(field)[0] for field in fields)
+
+
+def secrets() -> Iterator[tuple[str, ...]]:
+    """Yield the names of each setting that is a secret."""
+    for field, info in Settings.model_fields.items():
+        if SecretStr in (info.annotation, *get_args(info.annotation)):
+            yield names(field)
+
+
 def load(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings; `overrides` are by environment name and win. Raises ConfigurationError with every mistake."""
+    given = {**sources.file_values(), **(overrides or {})}
+    given = {**sources.credentials(secrets(), given), **given}
     try:
-        return Settings(**(overrides or {}))
+        return Settings(**given)
     except ValidationError as error:
-        raise ConfigurationError(*(_line(problem) for problem in error.errors(include_url=False))) from None
-
-
-def _line(problem: Any) -> str:
-    """Return one mistake as one line: the setting, the rule, the value."""
-    name = _set_name(str(problem["loc"][0])) if problem["loc"] else "settings"
-    rule = problem["msg"].removeprefix("Value error, ")
-    rule = rule[0].lower() + rule[1:]
-    hidden_or_told = _SECRET.search(name) or ", got " in rule
-    return f"{name}: {rule}" if hidden_or_told else f"{name}: {rule}, got {problem['input']!r}"
-
-
-def _set_name(documented: str) -> str:
-    """Return the name under which a setting stands in the environment, where it has several."""
-    for field in Settings.model_fields.values():
-        alias = field.validation_alias
-        if isinstance(alias, AliasChoices) and documented in alias.choices:
-            return next((str(name) for name in alias.choices if os.environ.get(str(name))), documented)
-    return documented
+        raise setting_mistakes.told(error, [names(field) for field in Settings.model_fields], given) from None

@@ -31,7 +31,8 @@ def open_home() -> Iterator[Path]:
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """Return an environment with a home and a temporary directory of the test's own."""
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "COLUMNS": "200"} | settings
+    base = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "COLUMNS": "200", "HTTP_PORT": "0"}
+    return base | settings
 
 
 def command(

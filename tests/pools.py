@@ -41,9 +41,9 @@ class OneChild(Pool):
         """How many children wait for a job, the spare among them."""
         return len(self._idle)
 
-    async def taken(self, kind: str) -> Child:
-        """Return a child for the kind, when there is one."""
-        while (child := self.take(kind)) is None:
+    async def taken(self, kind: str, tenant: str | None = None) -> Child:
+        """Return a child for a tenant's job of the kind, when there is one."""
+        while (child := self.take(kind, tenant)) is None:
             self.freed.clear()
             await self.freed.wait()
         return child

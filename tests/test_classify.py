@@ -159,6 +159,15 @@ def test_a_kill_of_ours_explains_the_end(outcome: Outcome) -> None:
         assert classify(seen(kill=kill, status=status, stderr="noise")) == (outcome, "the reason")
 
 
+def test_a_child_that_was_dead_already_ended_by_itself() -> None:
+    """It closed its end as it died, and was taken for one that runs on while the fork server could not tell: its own end counts."""
+    kill = Kill(Outcome.PROTOCOL, "it closed its end and ran on", perhaps_dead=True)
+    assert classify(seen(kill=kill, status=ExitStatus(signal=signal.SIGSEGV)))[0] is Outcome.CRASH
+    assert classify(seen(kill=kill, status=ExitStatus(code=3)))[0] is Outcome.CRASH
+    for status in (None, ExitStatus(), ExitStatus(signal=signal.SIGKILL)):
+        assert classify(seen(kill=kill, status=status)) == (kill.outcome, kill.reason)
+
+
 def test_a_reply_counts_before_a_kill_and_a_status() -> None:
     """A child that answered and died, or was killed too late, has answered."""
     reply = {"outcome": "ok", "content_type": "image/png"}

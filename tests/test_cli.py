@@ -169,6 +169,23 @@ def test_doctor(tmp_path: Path, database: str) -> None:
     assert any(name.startswith("sandbox: ") for name in names)
 
 
+def test_doctor_knows_who_is_told(tmp_path: Path) -> None:
+    """Every channel of alerts is named, what Apprise can make nothing of is missing, and no secret is shown."""
+    result = command(
+        *(tmp_path, "doctor", "--json"),
+        RENDER_SANDBOX="off",
+        SLACK_WEBHOOK_URL="http://127.0.0.1:1/hunter2",
+        PAGERDUTY_ROUTING_KEY="hunter2hunter2hunter2hunter2hunt",
+        ALERT_URLS="json://u:hunter2@127.0.0.1:1/p, nosuchthing://hunter2",
+    )
+    checks = {check["name"]: check for check in json.loads(result.stdout) if check["name"].startswith("alerts")}
+    assert checks["alerts"]["found"] == "slack, pagerduty, apprise-1-json, apprise-2-nosuchthing"
+    assert checks.keys() == {"alerts", "alerts: apprise-2-nosuchthing"}
+    assert checks["alerts: apprise-2-nosuchthing"]["state"] == "missing"
+    assert result.returncode == 1
+    assert "hunter2" not in result.stdout + result.stderr
+
+
 def test_doctor_finds_what_is_wrong(tmp_path: Path, empty: str) -> None:
     """A broken plug-in, a schema that is not there and a directory that cannot be are missing, with advice; exit 1."""
     (tmp_path / "broken.py").write_text("import os; os._exit(3)")

@@ -70,6 +70,15 @@ def test_the_defaults() -> None:
         "max_scene_objects": 100,
         "max_scene_duration_seconds": 300,
         "max_video_pixels": 8_294_400,
+        "alert_active_jobs": 100,
+        "alert_error_rate": 0.10,
+        "alert_response_seconds": 30,
+        "alert_memory_mb": 512,
+        "alert_queue_depth": 100,
+        "slack_webhook_url": None,
+        "pagerduty_routing_key": None,
+        "pagerduty_events_url": "https://events.pagerduty.com/v2/enqueue",
+        "alert_urls": (),
     }
     assert {name: getattr(settings, name) for name in expected} == expected
 
@@ -164,6 +173,11 @@ WRONG = {
     "RENDER_SANDBOX": "maybe",
     "RENDER_LOG_LEVEL": "loud",
     "MAX_VIDEO_PIXELS": "8294401",
+    "ALERT_ACTIVE_JOBS_THRESHOLD": "-1",
+    "ALERT_ERROR_RATE": "10",
+    "ALERT_RESPONSE_SECONDS": "0",
+    "ALERT_MEMORY_MB": "half",
+    "ALERT_QUEUE_DEPTH": "1.5",
     "ENABLE_DISTRIBUTED_LOCKS": "2",
 }
 
@@ -190,6 +204,7 @@ def test_no_time_is_infinite(monkeypatch: pytest.MonkeyPatch, value: str) -> Non
     times = [
         *("RENDER_TIMEOUT_SECONDS", "RENDER_JOB_TIMEOUT_MS", "RENDER_POLLING_INTERVAL", "RENDER_RETRY_DELAY_SECONDS"),
         *("RENDER_SHUTDOWN_SECONDS", "WORKER_SHUTDOWN_TIMEOUT_MS", "MAX_SCENE_DURATION_SECONDS"),
+        *("ALERT_RESPONSE_SECONDS", "ALERT_ERROR_RATE"),
     ]
     assert problems(monkeypatch, **dict.fromkeys(times, value)).keys() == set(times)
 
@@ -209,6 +224,60 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert "hunter2" not in f"{load()!r} {load()}"
     assert load().require_database() == "postgresql://u:hunter2@h/d"
+
+
+SLACK, KEY = "https://hooks.slack.com/services/T0/B0/hunter2", "hunter2hunter2hunter2hunter2hunt"
+
+
+def test_who_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The channels of alerts are taken as they are, and the settings printed as text show none of them."""
+    urls = "json://u:hunter2@h/p, mailto://u:hunter2@h?to=a@x,b@y\ntgram://hunter2/chat ,"
+    set_all(monkeypatch, SLACK_WEBHOOK_URL=SLACK, PAGERDUTY_ROUTING_KEY=KEY, ALERT_URLS=urls)
+    settings = load()
+    assert settings.slack_webhook_url is not None
+    assert settings.slack_webhook_url.get_secret_value() == SLACK
+    assert settings.pagerduty_routing_key is not None
+    assert settings.pagerduty_routing_key.get_secret_value() == KEY
+    assert [url.get_secret_value() for url in settings.alert_urls] == [
+        "json://u:hunter2@h/p",
+        "mailto://u:hunter2@h?to=a@x,b@y",
+        "tgram://hunter2/chat",
+    ]
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
+WRONG_CHANNELS = [
+    (
+        "SLACK_WEBHOOK_URL",
+        "hooks.slack.com/services/hunter2",
+        "must be a URL, as in https://hooks.slack.com/services/…",
+    ),
+    ("SLACK_WEBHOOK_URL", "ftp://h/hunter2", "must be a URL, as in https://hooks.slack.com/services/…"),
+    ("SLACK_WEBHOOK_URL", "https:///hunter2", "must be a URL, as in https://hooks.slack.com/services/…"),
+    ("SLACK_WEBHOOK_URL", "https://h:port/hunter2", "must be a URL, as in https://hooks.slack.com/services/…"),
+    ("SLACK_WEBHOOK_URL", "https://h/hunter2 x", "must be a URL, as in https://hooks.slack.com/services/…"),
+    ("PAGERDUTY_EVENTS_URL", "hunter2", "must be a URL, as in https://events.eu.pagerduty.com/v2/enqueue"),
+    (
+        *("PAGERDUTY_ROUTING_KEY", "hunter2"),
+        "must be the integration key of an Events API v2 integration: 32 letters and digits",
+    ),
+    *(
+        (
+            *("ALERT_URLS", urls),
+            (
+                "each must be a URL of Apprise's, as in mailto://user:password@host, with commas or blanks between "
+                f"them; number {number} is not"
+            ),
+        )
+        for urls, number in [("hunter2", 1), ("json://h, json://h hunter2", 2), ("hunter2 json://h", 1)]
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), WRONG_CHANNELS)
+def test_wrong_channels(monkeypatch: pytest.MonkeyPatch, name: str, value: str, rule: str) -> None:
+    """A channel that can be none is refused at the start, with the form that it must have, and is not shown."""
+    assert problems(monkeypatch, **{name: value})[name] == f"{name}: {rule}"
 
 
 def test_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,3 +327,12 @@ def test_state_directories(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().artifacts_directory == Path("/var/lib/jobsupervisor/artifacts")
     monkeypatch.setenv("RENDER_ARTIFACTS_URL", "file:///srv/renders")
     assert load().artifacts_directory == Path("/srv/renders")
+
+
+def test_a_grant_within_another_kinds_is_a_mistake() -> None:
+    """It would be hidden together with the outer one; the same directory for two kinds is none."""
+    with pytest.raises(
+        ConfigurationError, match="RENDER_ALLOW_NEEDS: b may read /srv/x/sub, which is within /srv/x of a"
+    ):
+        load({"RENDER_ALLOW_NEEDS": "a:read=/srv/x,b:read=/srv/x/sub"})
+    load({"RENDER_ALLOW_NEEDS": "a:read=/srv/x,b:read=/srv/x,a:read=/srv/y"})

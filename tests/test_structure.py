@@ -53,6 +53,8 @@ def test_the_rules_hold() -> None:
         ("database", "supervisor/breach.py", "import psycopg"),
         ("database", "supervisor/embedded/breach.py", "from psycopg import sql"),
         ("database", "renderer/breach.py", "import psycopg"),
+        ("errands", "supervisor/breach.py", "import requests"),
+        ("errands", "supervisor/alerts/breach.py", "from apprise import Apprise"),
     ],
 )
 def test_a_breach_is_noticed(copy: Path, contract: str, module: str, statement: str) -> None:

@@ -25,8 +25,8 @@ def run(*command: str | Path, directory: Path) -> subprocess.CompletedProcess[st
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
-    """Return name → content of a directory's files."""
-    return {file.name: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+    """Return path → content of a directory's files."""
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,11 @@ def test_the_unit_travels_along(wheel_environment: Path, tmp_path: Path) -> None
     inside = Path(run(wheel_environment / "python", "-c", program, directory=tmp_path).stdout.strip())
     in_checkout = CHECKOUT / "systemd"
     assert files_in(inside) == files_in(in_checkout)
+
+
+def test_the_pages_travel_along(wheel_environment: Path, tmp_path: Path) -> None:
+    """Templates, scripts and style are inside the package."""
+    program = "import pathlib, supervisor.web; print(pathlib.Path(supervisor.web.__file__).parent / {!r})"
+    for name in ("templates", "static"):
+        inside = Path(run(wheel_environment / "python", "-c", program.format(name), directory=tmp_path).stdout.strip())
+        assert files_in(inside) == files_in(CHECKOUT / "supervisor" / "web" / name)

@@ -22,6 +22,8 @@ _FILES = 2048
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 # Always there, never among what is shown, and not needed while the tree is built.
 _BUILDING_SITE = Path("/proc")
+own_entries = -1
+"""This process's directory in the system's /proc, where that is covered."""
 _QUIET = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
 
 
@@ -32,7 +34,20 @@ def build_and_enter(shown: Sequence[Path]) -> None:
     """
     mounts.mount("none", "/", None, mounts.MS_REC | mounts.MS_PRIVATE)
     root = _BUILDING_SITE
-    mounts.mount("tmpfs", root, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "size=1m,mode=0755")
+    with mounts.detached(Path("/proc")) as system_proc:
+        mounts.mount("tmpfs", root, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "size=1m,mode=0755")
+        try:
+            _build(root, shown, system_proc)
+            mounts.enter_root(root)
+        except OSError:
+            # What was refused half way must not leave its site behind: without this layer a child still reads /proc.
+            with contextlib.suppress(OSError):
+                mounts.unmount(root)
+            raise
+
+
+def _build(root: Path, shown: Sequence[Path], system_proc: int) -> None:
+    """Fill a mount with the tree; it is read-only when this returns."""
     for name in ("tmp", "proc", "dev", "dev/shm"):
         (root / name).mkdir()
     for name in _DEVICES:
@@ -40,9 +55,10 @@ def build_and_enter(shown: Sequence[Path]) -> None:
         mounts.bind(Path("/dev") / name, root / "dev" / name, read_only=False, devices=True)
     for path in shown:
         _show(path, root)
-    _mount_proc(root / "proc")
+    if not _mount_proc(root / "proc"):
+        # The fork server, and a child until it has taken this away, read their own entries in the system's.
+        mounts.attach(system_proc, root / "proc")
     mounts.make_read_only(root)
-    mounts.enter_root(root)
 
 
 def mount_private_parts(shown: Sequence[Path], hidden: Sequence[Path]) -> None:
@@ -51,7 +67,7 @@ def mount_private_parts(shown: Sequence[Path], hidden: Sequence[Path]) -> None:
     What is shown of the system's /tmp (an environment that was installed there) stays in its place.
 
     Without a /proc of its own (the kernel allows none where a part of the system's is masked, as in a container) it has
-    none at all: the fork server's is covered.
+    none at all: the fork server's is covered. Its own entries stay within reach until `forget_own_entries`.
     """
     for path in hidden:
         mounts.unmount(path)
@@ -64,13 +80,27 @@ def mount_private_parts(shown: Sequence[Path], hidden: Sequence[Path]) -> None:
         if inside:
             mounts.mount(os.fspath(site), target, None, mounts.MS_MOVE)
     if not _mount_proc(Path("/proc")):
+        global own_entries  # noqa: PLW0603 - a process has one birth
+        own_entries = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         mounts.mount("tmpfs", "/proc", "tmpfs", _QUIET, "size=4k,nr_inodes=2,mode=0555")
 
 
+def forget_own_entries() -> None:
+    """Close what is left of the system's /proc, once its last user has written there."""
+    global own_entries  # noqa: PLW0603 - as above
+    if own_entries >= 0:
+        os.close(own_entries)
+        own_entries = -1
+
+
 def _mount_proc(target: Path) -> bool:
-    """Mount the process namespace's own /proc, processes only; False where that is not allowed."""
+    """Mount the process namespace's own /proc, its own processes only; False where that is not allowed.
+
+    What is not ours to trace is hidden: the keeper is of the fork server's namespaces, and what /proc shows of a process's
+    network asks for no permission.
+    """
     with contextlib.suppress(OSError):
-        mounts.mount("proc", target, "proc", _QUIET, "subset=pid")
+        mounts.mount("proc", target, "proc", _QUIET, "subset=pid,hidepid=ptraceable")
         return True
     return False
 

@@ -28,7 +28,8 @@ class JobLimits:
         self._set(resource.RLIMIT_DATA, data + self.memory, final=final)
         self._set(resource.RLIMIT_AS, size + 2 * self.memory + 1024 * 1024 * 1024, final=final)
         self._set(resource.RLIMIT_CPU, int(spent + self.cpu) + 1, final=final)
-        self._set(resource.RLIMIT_FSIZE, self.output, final=final)
+        # The same for every job of a service.
+        self._set(resource.RLIMIT_FSIZE, self.output, final=True)
 
     @staticmethod
     def _set(limit: int, value: int, *, final: bool) -> None:

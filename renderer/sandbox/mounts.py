@@ -54,7 +54,7 @@ def unmount(target: str | Path) -> None:
 
 def bind(source: Path, target: Path, *, read_only: bool = True, devices: bool = False) -> None:
     """Show a directory or a file at another place too, with everything mounted below it. The target must be there."""
-    with _detached(source) as tree:
+    with detached(source) as tree:
         attributes = (ctypes.c_uint64 * 4)(
             _ATTR_NOSUID | (_ATTR_RDONLY if read_only else 0) | (0 if devices else _ATTR_NODEV), 0, 0, 0
         )
@@ -64,14 +64,19 @@ def bind(source: Path, target: Path, *, read_only: bool = True, devices: bool = 
             ),
             f"mount_setattr of {source}",
         )
-        checked(
-            libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH),
-            f"move_mount of {source} to {target}",
-        )
+        attach(tree, target)
+
+
+def attach(tree: int, target: Path) -> None:
+    """Put a copy of mounts into its place."""
+    checked(
+        libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH),
+        f"move_mount to {target}",
+    )
 
 
 @contextlib.contextmanager
-def _detached(source: Path) -> Iterator[int]:
+def detached(source: Path) -> Iterator[int]:
     """Yield a descriptor of a copy of the mounts at and below a path."""
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     tree = checked(libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags), f"open_tree of {source}")

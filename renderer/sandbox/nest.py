@@ -81,12 +81,14 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
 
 
 def _unshare(*, as_root: bool) -> bool:
-    """Open the namespaces: user and mount for this process, process for those that it forks.
+    """Open the namespaces: process for those that it forks, all others for this process.
 
-    Return whether the children can be users of their own.
+    The children have network, ipc and host name of their own; that the fork server is cut off too leaves nothing of the
+    machine's to be seen through it. Return whether the children can be users of their own.
     """
     uid, gid = os.geteuid(), os.getegid()
     flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
+    flags |= syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     if not as_root:
         syscalls.unshare(flags)
         write_own_maps(uid, gid)
@@ -126,9 +128,14 @@ def _fork_map_writer(target: int, reader: int, writer: int) -> int:
 def write_own_maps(uid: int, gid: int) -> None:
     """Map this process's user and group, and nobody else, into the user namespace that it has just made."""
     # setgroups must be denied before an unprivileged process may write the group map (user_namespaces(7)).
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        # Through the descriptor where /proc is covered: opened before the namespace, the files would be the old one's.
+        directory = None if jail.own_entries < 0 else jail.own_entries
+        entry = os.open(name if directory else f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.write(entry, text.encode("ascii"))
+        finally:
+            os.close(entry)
 
 
 def _fork_inside(control: socket.socket) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def polite(birth: Birth) -> None:  # noqa: ARG001
     with contextlib.suppress(OSError):  # a kindness, and no reason not to render
         Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
         os.nice(5)
+        with contextlib.suppress(OSError):  # where the kernel groups by session, niceness counts only within the group
+            Path("/proc/self/autogroup").write_text("5", encoding="ascii")
         syscalls.yield_the_disk()
 
 
@@ -129,6 +132,10 @@ def own_namespaces(birth: Birth) -> None:
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | flags)
         nest.write_own_maps(uid, gid)
+    # The machine's own says where a child is. A service manager may have forbidden the call to all of the service
+    # (systemd's ProtectHostname=): then it stays, and is not the child's to change either.
+    with contextlib.suppress(PermissionError):
+        socket.sethostname("renderer")
 
 
 def own_files(birth: Birth) -> None:
@@ -180,8 +187,11 @@ def limited_processes(birth: Birth) -> None:
     if not birth.nest.entered:
         raise OSError(f"needs {PROCESSES}")
     uid, gid = os.geteuid(), os.getegid()
-    syscalls.unshare(syscalls.CLONE_NEWUSER)
-    nest.write_own_maps(uid, gid)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        nest.write_own_maps(uid, gid)
+    finally:
+        jail.forget_own_entries()
     resource.setrlimit(resource.RLIMIT_NPROC, (birth.needs.threads, birth.needs.threads))
 
 

@@ -335,7 +335,8 @@ claimed as (
     where j.id = f.id
     returning
         j.id, j.attempt, j.kind, j.spec::text as spec, j.config::text as config, f.position,
-        extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id
+        extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id,
+        extract(epoch from now() - j.run_at)::double precision as waited
 ),
 -- Arming is seen by clients when this statement is committed; see the function wake. And who claims, lives: what others
 -- noted of a silence before must not be held against what is claimed after it.
@@ -345,7 +346,7 @@ armed as (
     where s.id = %(owner)s and (s.armed <> %(arm)s::boolean or s.lost_at is not null)
 )
 select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, c.memory_mb, c.user_id, c.correlation_id,
-    null::double precision as seconds, c.position
+    c.waited as seconds, c.position
 from claimed c
 union all
 select

@@ -20,7 +20,7 @@
 --
 -- A job that this supervisor owns and that is not among `known` is returned as `unknown`: the answer to its claim was lost
 -- with the connection. It never started, and is given back in the next exchange.
-with me as (
+with recursive me as (
     update jobsupervisor.supervisor s
     set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second',
         backend_pid = pg_backend_pid(), next_poll_at = now() + %(interval)s::double precision * interval '1 second'
@@ -74,6 +74,53 @@ forgotten as (
     delete from jobsupervisor.supervisor s
     using gone g
     where s.id = g.id and not exists (select from jobsupervisor.job j where j.state = 'processing' and j.owner = g.id)
+),
+-- For metrics and alerts, which send no statement of their own. What each costs is bounded, whatever the backlog: jobs are
+-- counted up to a thousand of a kind, and the oldest is sought among the first thousand lanes (kind, priority and tenant),
+-- one step down an index for each.
+lane as (
+    (
+        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at, 1 as n
+        from jobsupervisor.job j
+        where j.state = 'queued'
+        order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
+        limit 1
+    )
+    union all
+    select next.kind, next.priority, next.tenant, next.run_at, l.n + 1
+    from lane l
+    cross join lateral (
+        select step.kind, step.priority, step.tenant, step.run_at
+        from (
+            (
+                select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at, 1 as step
+                from jobsupervisor.job j
+                where j.state = 'queued' and j.kind = l.kind and j.priority = l.priority
+                    and coalesce(j.user_id, '') > l.tenant
+                order by coalesce(j.user_id, ''), j.run_at
+                limit 1
+            )
+            union all
+            (
+                select j.kind, j.priority, coalesce(j.user_id, ''), j.run_at, 2
+                from jobsupervisor.job j
+                where j.state = 'queued' and j.kind = l.kind and j.priority < l.priority
+                order by j.priority desc, coalesce(j.user_id, ''), j.run_at
+                limit 1
+            )
+            union all
+            (
+                select j.kind, j.priority, coalesce(j.user_id, ''), j.run_at, 3
+                from jobsupervisor.job j
+                where j.state = 'queued' and j.kind > l.kind
+                order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
+                limit 1
+            )
+        ) step
+        order by step.step
+        limit 1
+    ) next
+    where l.n < 1000
 )
 select 'orphan' as what, o.id, o.owner, o.attempt, o.kind, o.user_id, o.correlation_id, o.alone,
     extract(epoch from now() - o.started_at)::double precision as seconds
@@ -116,3 +163,25 @@ where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
     and l.database = (select d.oid from pg_database d where d.datname = current_database())
 group by l.virtualtransaction
 having not bool_or(l.relation = 'jobsupervisor.supervisor'::regclass)
+union all
+select 'depth', null, null, (
+        select count(*) from (select from jobsupervisor.job j where j.state = 'queued' and j.kind = k.name limit 1000) j
+    )::integer, k.name, null, null, null, (select extract(epoch from now() - min(l.run_at)) from lane l where l.kind = k.name)
+from jobsupervisor.kind k
+union all
+select 'running', null, null, count(*)::integer, null, null, null, null, null
+from jobsupervisor.job j
+where j.state = 'processing'
+union all
+-- All that is in the table, where the thousand are too few: the statistics' own estimate.
+select 'live', null, null, pg_stat_get_live_tuples('jobsupervisor.job'::regclass)::integer, null, null, null, null, null
+union all
+select 'dead_letters', null, null, count(*)::integer, null, null, null, null, null
+from (select from jobsupervisor.dead_letter limit 1000) d
+union all
+-- The oldest snapshot that anybody holds, in transactions and in seconds: rows that died since are not cleaned up. Of
+-- other roles' sessions it is seen only by a member of pg_read_all_stats.
+select 'horizon', null, null, max(age(a.backend_xmin)), null, null, null, null,
+    extract(epoch from now() - min(a.xact_start) filter (where a.backend_xmin is not null))
+from pg_stat_activity a
+where a.pid <> pg_backend_pid()

@@ -12,7 +12,7 @@ import typer
 
 from supervisor import __version__
 from supervisor.child import ChildFailed
-from supervisor.cli import dead_letters, jobs, local, service
+from supervisor.cli import dead_letters, jobs, local, service, status, top
 from supervisor.errors import ExpectedError
 
 app = typer.Typer(
@@ -47,7 +47,8 @@ for command in (
     service.migrate,
     service.run,
     jobs.enqueue,
-    jobs.status,
+    status.status,
+    top.top,
     service.doctor,
 ):
     app.command()(command)

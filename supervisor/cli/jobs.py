@@ -1,18 +1,14 @@
-"""Commands about jobs: enqueue, status."""
+"""The command that enqueues."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from typing import Annotated, Any
 
-import psutil
 import typer
-from rich.console import Console
 
 from supervisor.cli.options import pairs, parse_json, read_json
-from supervisor.cli.tables import print_table
 from supervisor.errors import ConfigurationError
 from supervisor.settings import load
 from supervisor.store.client import Client
@@ -80,85 +76,3 @@ def _report(row: dict[str, Any] | None) -> None:
     reason = f": {row['failure']}: {row['error']}" if row and row["failure"] else ""
     print(f"{status}{reason}", file=sys.stderr)  # noqa: T201
     raise typer.Exit(1)
-
-
-def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs: one object.")] = False) -> None:
-    """Show the queue, its flow, the supervisors, and the children of those on this machine.
-
-    Example: `jobsupervisor status --json`
-    """
-    with Client.connect(load().require_database()) as client:
-        state = {
-            "jobs": client.counts(),
-            "flow": client.flow(),
-            "supervisors": client.supervisors(),
-        }
-    state["children"] = _children(state["supervisors"])  # type: ignore[arg-type]
-    if as_json:
-        print(json.dumps(state, default=str, indent=2))  # noqa: T201
-    else:
-        _print_status(state)
-
-
-def _children(supervisors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the children of supervisors on this machine, found by their process titles."""
-    found = []
-    for supervisor in supervisors:
-        try:
-            processes = psutil.Process(supervisor["pid"]).children(recursive=True)
-        except psutil.Error:
-            continue
-        for process in processes:
-            try:
-                title = " ".join(process.cmdline())
-                if title.startswith("jobsupervisor: child"):
-                    found.append(
-                        {
-                            "supervisor": supervisor["name"],
-                            "pid": process.pid,
-                            "title": title.strip(),
-                            "cpu_seconds": round(sum(process.cpu_times()[:2]), 2),
-                            "memory_bytes": process.memory_info().rss,
-                        }
-                    )
-            except psutil.Error:
-                continue
-    return found
-
-
-def _print_status(state: dict[str, Any]) -> None:
-    flow, jobs, supervisors = state["flow"], state["jobs"], state["supervisors"]
-    if jobs:
-        print_table(("status", "kind", "jobs"), [(row["status"], row["kind"], str(row["jobs"])) for row in jobs])
-    else:
-        _say("no jobs")
-    waited = flow["oldest_runnable_seconds"]
-    _say(
-        f"completed: {flow['completed_last_minute']} in the last minute, {flow['completed_last_hour']} in the last hour; "
-        f"delayed: {flow['delayed']}; oldest runnable: {'none' if waited is None else f'{waited:.1f} s'}"
-    )
-    if supervisors:
-        print_table(
-            ("supervisor", "host", "pid", "running", "children", "since"),
-            [
-                (
-                    row["name"],
-                    row["host"],
-                    str(row["pid"]),
-                    str(row["running"]),
-                    str(row["concurrency"]),
-                    row["started_at"].strftime("%Y-%m-%d %H:%M"),
-                )
-                for row in supervisors
-            ],
-        )
-    else:
-        _say("no supervisor is running")
-    for child in state["children"]:
-        _say(
-            f"{child['title']}: {child['memory_bytes'] // 1048576} MB, {child['cpu_seconds']} s of processor time",
-        )
-
-
-def _say(text: str) -> None:
-    Console().print(text, markup=False, emoji=False, soft_wrap=True)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
+import os
 import signal
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from supervisor import log, notify
+from supervisor import log, notify, orphans, watchdog
 from supervisor.cli.tables import one_line, print_table
 from supervisor.core import Supervisor
 from supervisor.doctor import examine
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
 from supervisor.store.kinds import register_plugins
+
+_HURRY_SECONDS = 10.0
+"""How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
 
 _COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
@@ -64,20 +69,39 @@ def run() -> None:
     settings = load()
     log.configure(settings.log_level, settings.log_format)
     settings.require_database()
+    # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
+    faulthandler.enable()
     asyncio.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
     supervisor = Supervisor(settings)
     loop = asyncio.get_running_loop()
+    feeding: list[asyncio.Task[None]] = []
 
     def stop() -> None:
-        notify.notify(STOPPING=1)
+        notify.stopping(settings.shutdown)
+        if supervisor.stopping:
+            # Threads that wait for a server which says nothing cannot be cancelled, and a process waits for its threads.
+            loop.call_later(_HURRY_SECONDS, os._exit, 1)
         supervisor.stop()
+
+    def ready() -> None:
+        notify.ready()
+        # The service manager begins to wait for it now.
+        if (seconds := watchdog.interval()) is not None:
+            feeding.append(asyncio.create_task(watchdog.feed(seconds, lambda: supervisor.makes_progress)))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await supervisor.run(lambda: notify.notify(READY=1, STATUS="serving"))
+    orphans.reap_as_they_end(loop)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
+    notify.status("starting")
+    try:
+        await supervisor.run(ready)
+    finally:
+        for task in feeding:
+            task.cancel()
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of checks.")] = False) -> None:

@@ -23,7 +23,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], *,
     width = max(console.width, _least(headers, rows, free)) if console.is_terminal else _WIDEST
     # Both, since of one alone rich believes the terminal.
     console = Console(width=width, height=console.height)
-    table = _table(headers, rows, free)
+    table = table_of(headers, rows, free)
     if console.is_terminal:
         console.print(table)
         return
@@ -40,12 +40,13 @@ def one_line(text: str) -> str:
 
 def _least(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], free: int) -> int:
     """Return the width below which a column that must stay whole would be cut."""
-    fixed = _table(headers[: len(headers) - free], [row[: len(headers) - free] for row in rows], 0)
+    fixed = table_of(headers[: len(headers) - free], [row[: len(headers) - free] for row in rows], 0)
     wide = Console(width=_WIDEST)
     return Measurement.get(wide, wide.options, fixed).maximum + free * (_ROOM + 2)
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], free: int) -> Table:
+def table_of(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], free: int = 0) -> Table:
+    """Return a table of those rows; `free` as above."""
     table = Table(box=None, pad_edge=False)
     for number, header in enumerate(headers):
         table.add_column(header, no_wrap=number < len(headers) - free, overflow="fold")

@@ -90,6 +90,21 @@ def status(job_id: UUID | str) -> Call[JobStatus | None]:
     return Call("job", {"id": job_uuid(job_id)}, lambda found: job_status(found[0]) if found else None)
 
 
+def jobs_list(
+    *,
+    status: str | None = None,
+    kind: str | None = None,
+    user_id: str | None = None,
+    correlation_id: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> Call[list[JobStatus]]:
+    """Look at jobs, newest first; `before` is the last of the page before."""
+    filters = {"status": status, "kind": kind, "user_id": user_id, "correlation_id": correlation_id}
+    page = {"before": before, "limit": limit}
+    return Call("jobs_list", filters | page, lambda found: [job_status(row) for row in found])
+
+
 def cancel(job_id: UUID | str) -> Call[bool]:
     """Cancel one job; answers False when it is finished or unknown."""
     return Call("cancel", {"id": job_uuid(job_id)}, lambda found: bool(found[0]["cancel_render"]))

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from supervisor.errors import ConfigurationError, DatabaseUnreachable, ExpectedError
-from supervisor.store.statements import query
+from supervisor.store.statements import query, sent
 
 # A half-open link must die in seconds, not in the kernel's two hours: probes after 5 s of silence, 3 of them 2 s
 # apart, and unacknowledged data for at most 10 s (tcp(7): TCP_KEEPIDLE, TCP_USER_TIMEOUT). libpq takes them by one set of
@@ -151,6 +151,7 @@ async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[A
         connection = await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
     except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from None
+    sent["session"] += 1
     try:
         parameters = {"pid": connection.info.backend_pid, **_SERVER_SIDE}
         direct = (await connection.execute(query("session"), parameters)).rowcount
@@ -180,6 +181,7 @@ async def execute(
     connection: psycopg.AsyncConnection[Any], statement: str, /, **parameters: Any
 ) -> psycopg.AsyncCursor[Any]:
     """Run a named query. Raises what `meaning` says of its error."""
+    sent[statement] += 1
     try:
         return await connection.execute(query(statement), parameters or None)
     except (psycopg.Error, UnicodeError) as error:

@@ -14,7 +14,7 @@ import orjson
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.queue_rows import ack_row, claimed_job, foreign_job, lost
+from supervisor.store.queue_rows import QueueFigures, ack_row, claimed_job, foreign_job, lost
 from supervisor.store.work_connection import WorkConnection
 
 
@@ -58,6 +58,7 @@ class Polled:
     due: float | None = None
     look_again: float | None = None
     holders: frozenset[str] = frozenset()
+    figures: QueueFigures = field(default_factory=QueueFigures)
 
 
 class QueueStore:
@@ -104,6 +105,17 @@ class QueueStore:
             lease=self._lease,
         )
         self.owner = rows[0]["id"]
+
+    async def retell(self) -> None:
+        """Tell what changed in the settings that `register` told."""
+        settings = self._settings
+        await self._connection.run(
+            "tell_settings", owner=self.owner, concurrency=settings.concurrency, max_attempts=settings.max_attempts
+        )
+
+    async def abort(self) -> None:
+        """Hang up on a server that does not answer; what waits for it gets DatabaseUnreachable."""
+        await self._connection.abort()
 
     async def unregister(self) -> None:
         """Take this supervisor out of the list, unless it leaves jobs to be rescued."""
@@ -208,6 +220,8 @@ class QueueStore:
                     answer.look_again = row["seconds"]
                 case "unregistered":
                     answer.registered = False
+                case _:
+                    answer.figures.take(row)
         return answer
 
 

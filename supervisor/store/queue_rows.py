@@ -3,10 +3,54 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from renderer.outcome import OFFENCES, UNCHARGED, Outcome
 from supervisor.model import Ack, Ending, Job, Token
+
+
+@dataclass(slots=True)
+class QueueFigures:
+    """What a poll tells of the queue, for metrics and alerts. Counts go up to a thousand (`COUNTED`), each costs little."""
+
+    depth: dict[str, int] = field(default_factory=dict)
+    """Kind → jobs that could run now."""
+    oldest: dict[str, float] = field(default_factory=dict)
+    """Kind → seconds that the one which has waited longest has waited; kinds with none are left out."""
+    running: int = 0
+    live: int = 0
+    """All jobs that are not finished, as the database's statistics estimate."""
+    dead_letters: int = 0
+    horizon_age: int = 0
+    """Transactions since the oldest snapshot that is held: what died since is not cleaned up."""
+    horizon_seconds: float = 0.0
+
+    @property
+    def queued(self) -> int:
+        """Jobs that could run now: counted, or estimated where there are more than that."""
+        counted = sum(self.depth.values())
+        return max(counted, self.live - self.running) if max(self.depth.values(), default=0) >= COUNTED else counted
+
+    def take(self, row: dict[str, Any]) -> None:
+        """Take one row of the poll."""
+        match row["what"]:
+            case "depth":
+                self.depth[row["kind"]] = row["attempt"]
+                if row["seconds"] is not None:
+                    self.oldest[row["kind"]] = max(0.0, row["seconds"])
+            case "running":
+                self.running = row["attempt"]
+            case "live":
+                self.live = row["attempt"]
+            case "dead_letters":
+                self.dead_letters = row["attempt"]
+            case "horizon":
+                self.horizon_age, self.horizon_seconds = row["attempt"] or 0, row["seconds"] or 0.0
+
+
+COUNTED = 1000
+"""As far as a poll counts; the number stands in poll.sql too."""
 
 
 def claimed_job(row: dict[str, Any], owner: int) -> Job:
@@ -21,6 +65,7 @@ def claimed_job(row: dict[str, Any], owner: int) -> Job:
         memory_mb=row["memory_mb"],
         user_id=row["user_id"],
         correlation_id=row["correlation_id"],
+        waited=max(0.0, row["seconds"]),
     )
 
 

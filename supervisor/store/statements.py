@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,6 +16,10 @@ def _root() -> Traversable:
     """Return the folder of SQL files: inside an installed package, at the top of a checkout."""
     packaged = files("supervisor") / "sql"
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "sql"
+
+
+sent: Counter[str] = Counter()
+"""How often this process sent each named query on the supervisor's own sessions: its economy, for all to see."""
 
 
 @functools.cache

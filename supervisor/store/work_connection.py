@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +14,7 @@ from psycopg.rows import dict_row
 
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store.connection import connect_async, meaning
-from supervisor.store.statements import query
+from supervisor.store.statements import query, sent
 
 
 class WorkConnection:
@@ -20,6 +22,8 @@ class WorkConnection:
 
     def __init__(self) -> None:
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def connect(self, url: str, application: str) -> None:
         """Open it, in place of the one that there was. Raises DatabaseUnreachable."""
@@ -37,12 +41,27 @@ class WorkConnection:
         connection = self._connection
         if connection is None:
             raise DatabaseUnreachable("the work connection is closed")
+        sent[statement] += 1
+        self._quiet.clear()
         try:
             async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(query(statement), parameters)
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, UnicodeError) as error:
             raise meaning(error, connection, statement) from error
+        finally:
+            self._quiet.set()
+
+    async def abort(self) -> None:
+        """Hang up, whatever is under way: who waits for an answer gets DatabaseUnreachable. Returns when nobody does.
+
+        To cancel the task that waits would not do: psycopg then asks the server to cancel, and waits for that.
+        """
+        if self._connection is not None and not self._connection.closed:
+            # A copy of the descriptor, of the same connection: closing it takes nothing from libpq.
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as copy, contextlib.suppress(OSError):
+                copy.shutdown(socket.SHUT_RDWR)
+        await self._quiet.wait()
 
     @contextlib.contextmanager
     def watched(self, on_word: Callable[[], None]) -> Iterator[None]:

@@ -102,7 +102,7 @@ class Fleet:
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
-        environment |= {"DATABASE_URL": url, "TMPDIR": str(self.temporary)}
+        environment |= {"DATABASE_URL": url, "TMPDIR": str(self.temporary), "HTTP_PORT": "0"}
         gates = directory / "gates"
         gates.mkdir(mode=0o755)
         environment |= {"RENDER_ALLOW_NEEDS": f"gate:read={gates}"}

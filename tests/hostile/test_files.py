@@ -39,6 +39,7 @@ CASES = [
     case("32 sparse file of a terabyte", "files.sparse", "limit"),
     case("32 a byte at the end of a terabyte", "files.far_away", "limit"),
     case("32 allocate a terabyte", "files.allocate", "limit"),
+    case("32 allocate it and stay small", "files.allocate_unseen", "violation"),
     case("32 flood /tmp with files", "files.many_files", "limit", spec={"where": "/tmp"}),
     case("32 flood /dev/shm with files", "files.many_files", "limit", spec={"where": "/dev/shm"}),
     case("32 nest directories", "files.deep_directories", "limit|render_error"),

@@ -33,7 +33,7 @@ CASES = [
     case("1 many mappings", "memory.many_mappings", "memory", **SMALL),
     case("1 want of memory that is swallowed", "memory.swallow", "memory", **SMALL),
     case("2 reserve 64 GiB", "memory.reserve", "memory", spec={"flags": mmap.MAP_PRIVATE}, **SMALL),
-    case("2 reserve 64 GiB shared", "memory.reserve", "memory", spec={"flags": mmap.MAP_SHARED}, **SMALL),
+    case("2 reserve 64 GiB shared", "memory.reserve", "violation", spec={"flags": mmap.MAP_SHARED}, **SMALL),
     case(
         "2 reserve 64 GiB without access",
         "memory.reserve",
@@ -41,8 +41,9 @@ CASES = [
         spec={"flags": mmap.MAP_PRIVATE, "prot": 0},
         **SMALL,
     ),
-    case("3 shared anonymous mapping", "memory.shared", "memory", **SMALL),
-    case("3 the same behind an ended main thread", "memory.shared_without_main_thread", "memory", **SMALL),
+    case("3 shared anonymous mapping", "memory.shared", "violation", **SMALL),
+    case("3 shared memory of which a page stays mapped", "memory.hidden", "violation", **SMALL),
+    case("3 shared memory of the device of zeros", "memory.zeros", "violation", **SMALL),
     case("3 fill /tmp", "memory.temporary_files", "limit", spec={"where": "/tmp"}, **SMALL),
     case("3 fill /dev/shm", "memory.temporary_files", "limit", spec={"where": "/dev/shm"}, **SMALL),
     case(
@@ -53,6 +54,7 @@ CASES = [
         **SMALL,
     ),
     case("3 fill a mapped file", "memory.mapped_files", "memory", **SMALL),
+    case("3 the same behind an ended main thread", "memory.without_main_thread", "memory", **SMALL),
     case("3 fill pipes", "memory.pipes", "limit", **SMALL),
     case("3 fill sockets inside sockets", "memory.sockets", "limit", **SMALL),
     case("4 System V and other shared memory", "memory.kernel_objects", "ok", refused=True),

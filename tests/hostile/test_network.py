@@ -31,6 +31,7 @@ STYLES = [
 CASES = [
     case("38 connect", "network.connect", "ok", refused=True),
     case("39 connect to local sockets", "network.connect_locally", "ok", refused=True),
+    case("39 see the machine's network", "network.see", "ok", refused=True),
     case("40 fetch", "network.fetch", "ok", refused=True),
     *(
         case(f"40 SVG image {url}", "svg", "invalid", spec={"svg": SVG.format(f'<image href="{url}"/>')})

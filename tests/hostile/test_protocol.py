@@ -35,7 +35,7 @@ CASES = [
     ),
     case("41 flood the log", "protocol.flood_log", "ok", written="dry again"),
     case("41 flood the log and die", "protocol.flood_log_and_die", "crash"),
-    case("41 flood of progress", "protocol.flood_progress", "ok", written="told"),
+    case("41 flood of progress", "protocol.flood_progress", "protocol", says="20 things a second"),
     case("42 header of 4 GiB", "protocol.raw", "protocol", spec={"hex": "ffffffff"}),
     case("42 frame over the limit", "protocol.raw", "protocol", spec={"hex": "00040001"}),
     case("42 empty frame", "protocol.raw", "protocol", spec={"hex": "00000000"}),
@@ -43,6 +43,11 @@ CASES = [
     case("42 a list", "protocol.frame", "protocol", spec={"body": "[1, 2]"}),
     case("42 a text", "protocol.frame", "protocol", spec={"body": '"done"'}),
     case("42 nested deep", "protocol.nested", "protocol"),
+    # As deep as the parser takes and Python's own repr does not.
+    *(
+        case(f"42 nested deep in {name}", "protocol.nested_within", "protocol", spec={"name": name}, **SHORT)
+        for name in ("type", "outcome", "error", "content_type", "cpu_seconds", "unknown")
+    ),
     case("42 half a frame", "protocol.half_and_wait", "timeout", **SHORT),
     case("42 half a frame, then death", "protocol.half_and_die", "crash"),
     case("42 a frame that drips", "protocol.drip", "timeout", **SHORT),
@@ -62,7 +67,7 @@ CASES = [
     _says("42 cancelled, it says", "protocol", type="done", outcome="cancelled"),
     _says("42 lost, it says", "protocol", type="done", outcome="lost"),
     _says("42 ok without a type", "bad_output", type="done", outcome="ok"),
-    _says("42 error of a list", "render_error", type="done", outcome="render_error", error=[1, {"a": "\x1b"}]),
+    _says("42 error of a list", "protocol", type="done", outcome="render_error", error=[1, {"a": "\x1b"}]),
     case("42 boasts", "protocol.boast", "ok", written="boasted"),
     case("x descriptors for the supervisor", "protocol.pass_descriptors", "ok", written="passed"),
     case("x bytes beside the stream", "protocol.out_of_band", "timeout|protocol", **SHORT),

@@ -25,6 +25,7 @@ def report(spec: dict[str, Any], config: dict[str, Any], out: Output) -> None:
     """Report everything; `paths` in the spec are looked for."""
     found = {
         "directory": str(Path.cwd()),
+        "host": os.uname().nodename,
         "environment": dict(os.environ),
         "environment_of_libc": _environment_of_libc(),
         "descriptors": _descriptors(out.fileno()),

@@ -190,10 +190,11 @@ def waiting() -> None:
 
 def memory() -> None:
     """Map memory of its own and of a file, executable memory included: what compiles at run time needs it."""
-    with mmap.mmap(-1, 1 << 20) as anonymous:
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with mmap.mmap(-1, 1 << 20, flags=private) as anonymous:
         anonymous.resize(1 << 21)
         anonymous.madvise(mmap.MADV_DONTNEED)
-    with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
+    with mmap.mmap(-1, 4096, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
         code[:1] = b"\xc3"
     with tempfile.TemporaryFile() as file:
         file.truncate(4096)

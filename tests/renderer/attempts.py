@@ -51,7 +51,8 @@ def each(calls: list[list[Any]]) -> list[int | None]:
 
 def call_32_bit() -> int:
     """Ask for the own process number by the i386 convention: mov eax, 20; int 0x80; ret."""
-    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    code = mmap.mmap(-1, mmap.PAGESIZE, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")
     place = ctypes.addressof(ctypes.c_char.from_buffer(code))
     return int(ctypes.CFUNCTYPE(ctypes.c_int)(place)())

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -36,6 +36,8 @@ PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in BEHAVIOURS
 class Service:
     """A supervisor in a process of its own."""
 
+    command: Sequence[str | Path] = (COMMAND, "run")
+
     def __init__(self, url: str, directory: Path, **settings: object) -> None:
         self.artifacts = directory / "artifacts"
         self.log = directory / f"log-{settings.get('RENDER_SUPERVISOR_NAME', 'main')}"
@@ -56,10 +58,10 @@ class Service:
         }
         directory.chmod(0o755)  # a child that is another user looks for its gate there
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(directory)}
-        environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path}
+        environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([COMMAND, "run"], env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)
 
     def __enter__(self) -> Self:
@@ -77,13 +79,14 @@ class Service:
         self.wait_for_notice("READY=1")
         return self
 
-    def wait_for_notice(self, text: str) -> None:
-        """Wait for a message to the service manager that holds this text."""
+    def wait_for_notice(self, text: str) -> str:
+        """Wait for a message to the service manager that holds this text; return it."""
         while True:
             readable = select.select([self._notify.fileno(), self._pidfd], [], [], PATIENCE)[0]
             assert self._notify.fileno() in readable, f"no {text} from the service:\n{self.log.read_text()}"
-            if text in self._notify.recv(4096).decode():
-                return
+            said = self._notify.recv(4096).decode()
+            if text in said:
+                return said
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

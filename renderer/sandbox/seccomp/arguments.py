@@ -44,6 +44,18 @@ NO_ADDRESS = (Null(4),)
 OWN_PRIORITY = (OneOf(0, (0,)), OneOf(1, (0,)))
 """setpriority for the caller (PRIO_PROCESS, 0); PRIO_USER would slow all the neighbours down."""
 
+_SHARED, _PRIVATE, _VALIDATED, _ANONYMOUS = 0x01, 0x02, 0x03, 0x20
+COUNTED_MEMORY = (OneOf(3, (_SHARED, _VALIDATED, _PRIVATE, _PRIVATE | _ANONYMOUS), mask=_VALIDATED | _ANONYMOUS),)
+"""mmap of a file, or of private memory. Anonymous shared memory stays as long as one page of it is mapped, and is counted by
+neither RLIMIT_DATA nor, once unmapped but for that page, by RLIMIT_AS or as resident."""
+
+LIMITED_SPACE = (OneOf(1, (0,)),)
+"""fallocate that makes a file as large as what it takes: with FALLOC_FL_KEEP_SIZE it goes past RLIMIT_FSIZE."""
+
+SOCKET_FACTS = (OneOf(1, (1,)), OneOf(2, (3, 4, 7, 8, 30, 38, 39)))
+"""getsockopt for SOL_SOCKET: type, error, buffer sizes, whether it listens, protocol and domain. SO_PEERPIDFD would hand out
+a descriptor of the supervisor's process."""
+
 MEMORY_POLICY = (OneOf(2, (0, 1)), Null(3))
 """mbind with MPOL_DEFAULT or MPOL_PREFERRED and no set of nodes: "here", which is the default anyway."""
 

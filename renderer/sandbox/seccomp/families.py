@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 
 from renderer.needs import Needs
 from renderer.sandbox.seccomp.arguments import (
+    COUNTED_MEMORY,
     FCNTL,
     IOCTL,
+    LIMITED_SPACE,
     LOCAL_SOCKET,
     MEMORY_POLICY,
     NO_ADDRESS,
@@ -26,6 +28,7 @@ from renderer.sandbox.seccomp.arguments import (
     OWN_PRIORITY,
     PAIR_OF_STREAMS,
     PRCTL,
+    SOCKET_FACTS,
     THREAD,
 )
 from renderer.sandbox.seccomp.rules import OneOf, Rule
@@ -45,17 +48,17 @@ _ALWAYS = (
     Family(
         "memory",
         "every allocation; the sizes are the limits' affair",
-        "brk mmap munmap mremap mprotect madvise msync membarrier",
+        "brk munmap mremap mprotect madvise msync membarrier",
         # The memory pools of linear algebra ask for the nearest node.
-        {"mbind": MEMORY_POLICY},
+        {"mbind": MEMORY_POLICY, "mmap": COUNTED_MEMORY},
     ),
     Family(
         "descriptors",
         "work on what is open already; what may be opened is Landlock's and the mounts' affair",
         "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range dup dup2 dup3"
-        " pipe pipe2 sendfile copy_file_range fsync fdatasync sync_file_range ftruncate fallocate fadvise64 flock"
+        " pipe pipe2 sendfile copy_file_range fsync fdatasync sync_file_range ftruncate fadvise64 flock"
         " fstat getdents getdents64 fchdir fchmod fstatfs",
-        {"fcntl": FCNTL, "ioctl": IOCTL},
+        {"fcntl": FCNTL, "ioctl": IOCTL, "fallocate": LIMITED_SPACE},
     ),
     Family(
         "paths",
@@ -108,8 +111,8 @@ _ALWAYS = (
     Family(
         "pipes to itself and the job socket",
         "the job comes and the answer goes by one socket; an event loop wakes itself by a pair",
-        "sendmsg recvmsg recvfrom shutdown getsockname getpeername getsockopt",
-        {"socketpair": PAIR_OF_STREAMS, "sendto": NO_ADDRESS},
+        "sendmsg recvmsg recvfrom shutdown getsockname getpeername",
+        {"socketpair": PAIR_OF_STREAMS, "sendto": NO_ADDRESS, "getsockopt": SOCKET_FACTS},
     ),
 )
 

@@ -18,7 +18,7 @@ import pydantic
 import renderer.kinds.noop
 from renderer import Output, wire
 from renderer.registry import Kind
-from tests.hostile.plugins import Json, report
+from tests.hostile.plugins import Json, call, report
 
 MARK = "jobsupervisor-hostile"
 
@@ -114,6 +114,11 @@ def far_away(spec: Json, out: Output) -> None:
 def allocate(spec: Json, out: Output) -> None:
     """Allocate a terabyte."""
     os.posix_fallocate(out.fileno(), 0, 1 << 40)
+
+
+def allocate_unseen(spec: Json, out: Output) -> None:
+    """Allocate space beyond the end of the file, which no limit on its size counts."""
+    call("fallocate", out.fileno(), 1, 0, 4 << 30)
 
 
 def many_files(spec: Json, out: Output) -> None:

@@ -89,7 +89,8 @@ def reserve(spec: Json, out: Output) -> None:
 def many_mappings(spec: Json, out: Output) -> None:
     """Make mappings until the kernel has no more."""
     while True:
-        KEPT.append(mmap.mmap(-1, 4096, prot=mmap.PROT_READ if len(KEPT) % 2 else mmap.PROT_WRITE))
+        protection = mmap.PROT_READ if len(KEPT) % 2 else mmap.PROT_WRITE
+        KEPT.append(mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=protection))
 
 
 def shared(spec: Json, out: Output) -> None:
@@ -100,13 +101,31 @@ def shared(spec: Json, out: Output) -> None:
     signal.pause()
 
 
-def shared_without_main_thread(spec: Json, out: Output) -> None:
-    """Fill a shared mapping in a thread, while the main thread, which /proc shows, has ended."""
+def hidden(spec: Json, out: Output) -> None:
+    """Fill shared memory and let go of it all but for a page, which keeps the rest where no limit counts it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    while True:
+        place = libc.mmap(None, ctypes.c_size_t(STEP), 3, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
+        if place in {None, 2**64 - 1}:
+            raise OSError(ctypes.get_errno(), "mmap")
+        ctypes.memset(place, 1, STEP)
+        libc.munmap(ctypes.c_void_p(place + 4096), ctypes.c_size_t(STEP - 4096))
+
+
+def zeros(spec: Json, out: Output) -> None:
+    """Have the same from a device."""
+    with Path("/dev/zero").open("r+b", buffering=0) as device:
+        KEPT.append(mmap.mmap(device.fileno(), STEP))
+
+
+def without_main_thread(spec: Json, out: Output) -> None:
+    """Fill mapped files in a thread, while the main thread, which /proc shows, has ended."""
     leader_is_gone = threading.Event()
 
     def fill() -> None:
         leader_is_gone.wait(0.2)
-        shared(spec, out)
+        mapped_files(spec, out)
 
     threading.Thread(target=fill).start()
     # Without the interpreter's lock held, as ctypes calls it.

@@ -133,7 +133,8 @@ def _checked(result: int) -> int:
 
 def other_convention(spec: Json, out: Output) -> None:
     """Make a call of 32-bit programs: mov eax, `number`; int 0x80; ret."""
-    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    code = mmap.mmap(-1, mmap.PAGESIZE, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\xb8" + spec["number"].to_bytes(4, "little") + b"\xcd\x80\xc3")
     result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
     out.write(b"possible: %d" % result)

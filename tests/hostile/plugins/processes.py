@@ -37,7 +37,7 @@ def _fork() -> int:
 
 def start(spec: Json, out: Output) -> None:
     """Start a process, by each way there is."""
-    stack = mmap.mmap(-1, 1 << 16)
+    stack = mmap.mmap(-1, 1 << 16, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + (1 << 16)
     report(
         out,

@@ -67,6 +67,13 @@ def nested(spec: Json, out: Output) -> None:
     time.sleep(1e6)
 
 
+def nested_within(spec: Json, out: Output) -> None:
+    """Answer with a field that nobody can print, and wait."""
+    told = own_job() | {"type": "done", "outcome": "render_error", spec["name"]: "?"}
+    send(json.dumps(told).encode().replace(b'"?"', b"[" * 1015 + b"]" * 1015))
+    time.sleep(1e6)
+
+
 def message(spec: Json, out: Output) -> None:
     """Send a message about its own job: `message`; then wait."""
     out.write(b"forged")

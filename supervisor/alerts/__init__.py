@@ -1,0 +1,1 @@
+"""Alerts: what is over its limit, and telling those who are to know."""

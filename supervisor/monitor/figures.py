@@ -1,0 +1,57 @@
+"""The figures: what the parts of the supervisor tell as it happens, kept for whoever asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from renderer.outcome import Outcome
+from supervisor.model import Ending, Job
+from supervisor.monitor.metrics import Metrics
+from supervisor.monitor.recent import Recent
+from supervisor.store.queue_rows import QueueFigures
+
+_NOT_COUNTED = frozenset({Outcome.CANCELLED, Outcome.INVALID, Outcome.LOST})
+"""Outcomes that say nothing of how well renders go here: somebody cancelled, or sent what can never work, or another died."""
+
+
+class Figures:
+    """One supervisor's figures. Every method is cheap: it stands on the path of each job."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self.metrics = Metrics()
+        self.recent = Recent()
+        self.queue = QueueFigures()
+        self.polled_at: float | None = None
+        """When `queue` was told, of the monotonic clock."""
+        self.proven_at: float | None = None
+        """When a render last went well, of the monotonic clock."""
+        self.settled_claims = 0
+        """How many claims ended; who keeps the last number sees whether anything happened since."""
+        self.on_event: Callable[[], None] = lambda: None
+        """Called when anything below was told."""
+
+    def claimed(self, job: Job) -> None:
+        """Take note of a claim."""
+        self.metrics.claimed(job)
+        self.recent.claimed(job.waited, time.monotonic())
+        self.on_event()
+
+    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
+        """Take note of what the database made of the end of a claim."""
+        self.metrics.settled(job, verdict, ending)
+        self.settled_claims += 1
+        self.on_event()
+        if ending is None or verdict == "lease_lost":
+            return
+        if ending.outcome is Outcome.OK:
+            self.proven_at = ending.finished
+        if ending.outcome not in _NOT_COUNTED:
+            response = job.waited + max(0.0, ending.finished - ending.started)
+            self.recent.ended(response, time.monotonic(), well=ending.outcome is Outcome.OK)
+
+    def polled(self, queue: QueueFigures) -> None:
+        """Take what a poll tells of the queue."""
+        self.queue, self.polled_at = queue, time.monotonic()
+        self.on_event()

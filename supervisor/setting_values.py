@@ -1,0 +1,50 @@
+"""Settings that are lists in a language of their own, each read from one text."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+from renderer.needs import NONE, Needs
+
+_NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
+_PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
+
+
+def parse_plugins(value: object) -> object:
+    """Parse `kind=package.module:callable,…`."""
+    if not isinstance(value, str):
+        return value
+    found = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        match = _PLUGIN.fullmatch(part)
+        if match is None:
+            raise ValueError(f"each plug-in must be kind=package.module:callable, got {part!r}")
+        found[match[1]] = match[2]
+    return found
+
+
+def parse_needs(value: object) -> object:
+    """Parse `kind:need,…`, a need being `threads=N`, `subprocesses` or `read=/directory`."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, Needs] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        match = _NEED.fullmatch(part)
+        if match is None:
+            raise ValueError(f"each must be kind:threads=N, kind:subprocesses or kind:read=/directory, got {part!r}")
+        kind, threads, subprocesses, read = match.groups()
+        so_far = found.get(kind, NONE)
+        found[kind] = replace(
+            so_far,
+            threads=max(so_far.threads, int(threads or 0)),
+            subprocesses=so_far.subprocesses or subprocesses is not None,
+            read=(*so_far.read, os.path.normpath(read)) if read else so_far.read,
+        )
+    return found
+
+
+def parse_list(value: object) -> object:
+    """Parse `one,two`."""
+    return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value

@@ -1,0 +1,95 @@
+"""The desk: the third connection, for people and programs that ask over HTTP. Opened when somebody asks, closed soon after.
+
+One question at a time, each with a time limit; the loop's own connections are never used for it. Whoever asks while the
+database is away is told at once from what the links know: this opens no connection while a circuit is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import psycopg
+
+from supervisor.errors import DatabaseUnreachable
+from supervisor.store.async_render_queue import send
+from supervisor.store.calls import FIND_SCHEMA, Call
+from supervisor.store.connection import connect_async, execute, is_pooled
+from supervisor.store.own_connection import is_broken
+from supervisor.store.statements import sent
+
+T = TypeVar("T")
+
+STATEMENT_SECONDS = 3.0
+IDLE_SECONDS = 30.0
+_APPLICATION = "jobsupervisor desk"
+
+
+class Desk:
+    """Answers calls on one connection. Raises Refused, SchemaError, DatabaseUnreachable."""
+
+    def __init__(self, url: Callable[[], str], database_is_up: Callable[[], bool]) -> None:
+        self._url = url
+        self._database_is_up = database_is_up
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._schema = ""
+        self._lock = asyncio.Lock()
+        self._closing: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, call: Call[T]) -> T:
+        """Send one call and return its answer."""
+        if not self._database_is_up():
+            raise DatabaseUnreachable("the database must be reachable, and is away just now; ask /api/health why")
+        async with self._use() as connection:
+            if not self._schema:
+                self._schema = await send(connection, FIND_SCHEMA)
+            sent[call.name] += 1
+            return await send(connection, call, self._schema)
+
+    @asynccontextmanager
+    async def _use(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """Yield the connection. Critical section: whether it is open, and the one statement of the block."""
+        async with self._lock:
+            if self._closing is not None:
+                self._closing.cancel()
+                self._closing = None
+            if self._connection is None or is_broken(self._connection):
+                await self._close()
+                self._connection = await self._open()
+            try:
+                yield self._connection
+            finally:
+                self._closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle)
+
+    async def _open(self) -> psycopg.AsyncConnection[Any]:
+        connection = await connect_async(self._url(), _APPLICATION)
+        if not is_pooled(connection):
+            try:
+                await execute(connection, "desk_session", milliseconds=str(int(STATEMENT_SECONDS * 1000)))
+            except BaseException:
+                await connection.close()
+                raise
+        return connection
+
+    def _idle(self) -> None:
+        task = asyncio.ensure_future(self.close())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
+
+    async def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        async with self._lock:
+            if self._closing is not None:
+                self._closing.cancel()
+                self._closing = None
+            await self._close()

@@ -1,0 +1,204 @@
+"""The endpoints of `/api`: health, metrics, jobs and their artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from supervisor.errors import DatabaseUnreachable, ExpectedError
+from supervisor.media_types import essence
+from supervisor.monitor.health import Component, Health
+from supervisor.monitor.monitor import Monitor
+from supervisor.settings import Settings
+from supervisor.store import calls
+from supervisor.store.desk import Desk
+from supervisor.store.job_status import JobStatus
+from supervisor.store.refused import Refused
+from supervisor.web.guard import problem
+from supervisor.web.openapi import document
+
+MOST = 200
+"""Jobs of one page."""
+_STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
+
+# What a browser may show in place; anything else is a download. All of it is a stranger's: no script of it may run.
+_SHOWN = ("image/", "video/", "audio/", "application/pdf", "text/plain")
+_STRANGERS_FILE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Api:
+    """The endpoints, on the parts that they ask."""
+
+    def __init__(self, settings: Settings, monitor: Monitor, health: Health, desk: Desk) -> None:
+        self._root = settings.artifacts_directory.absolute()
+        self._monitor = monitor
+        self._health = health
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Return the routes, by their paths."""
+        return [
+            Route("/api/health", self.health),
+            Route("/api/health/live", self.live),
+            Route("/api/health/ready", self.ready),
+            Route("/api/metrics", self.metrics),
+            Route("/api/openapi.json", self.openapi),
+            Route("/api/jobs", answered(self.jobs)),
+            Route("/api/jobs/{id}", answered(self.job)),
+            Route("/api/jobs/{id}/artifact", answered(self.artifact)),
+            Route("/api/jobs/{id}/cancel", answered(self.cancel), methods=["POST"]),
+            Route("/api/jobs/{id}/redrive", answered(self.redrive), methods=["POST"]),
+        ]
+
+    async def health(self, _: Request) -> Response:
+        """Say how each part is; 503 when one that matters is not well."""
+        return _told(await self._health.examine())
+
+    async def ready(self, _: Request) -> Response:
+        """Say whether jobs are being taken."""
+        return _told(self._health.ready())
+
+    async def live(self, _: Request) -> Response:
+        """Answer: that is the proof."""
+        return JSONResponse({"status": "ok"})
+
+    async def metrics(self, _: Request) -> Response:
+        """Return the metrics, in Prometheus's text format."""
+        return PlainTextResponse(
+            generate_latest(self._monitor.figures.metrics.registry), media_type=CONTENT_TYPE_LATEST
+        )
+
+    async def openapi(self, _: Request) -> Response:
+        """Describe all of this."""
+        return JSONResponse(document())
+
+    async def jobs(self, request: Request) -> Response:
+        """Return a page of jobs, newest first."""
+        query = request.query_params
+        if unknown := set(query) - {"status", "kind", "user_id", "correlation_id", "before", "limit"}:
+            raise Refused(f"no such parameter: {', '.join(sorted(unknown))[:100]}")
+        status = query.get("status")
+        if status is not None and status not in _STATUSES:
+            raise Refused(f"status must be one of {', '.join(_STATUSES)}, got {status[:100]!r}")
+        limit = query.get("limit", "50")
+        if not limit.isdecimal() or not 1 <= int(limit[:6]) <= MOST:
+            raise Refused(f"limit must be from 1 to {MOST}, got {limit[:100]!r}")
+        before = calls.job_uuid(query["before"]) if "before" in query else None
+        found = await self._desk.ask(
+            calls.jobs_list(
+                status=status,
+                kind=query.get("kind"),
+                user_id=query.get("user_id"),
+                correlation_id=query.get("correlation_id"),
+                before=before,
+                limit=int(limit),
+            )
+        )
+        following = str(found[-1].id) if len(found) == int(limit) else None
+        return _json({"jobs": [_row(job) for job in found], "before": following})
+
+    async def job(self, request: Request) -> Response:
+        """Return one job, with its attempts."""
+        job = await self._find(request)
+        if job is None:
+            return _no_such_job(request)
+        attempts = await self._desk.ask(calls.rows("attempts", {"id": job.id}))
+        return _json(_row(job) | {"attempts_made": attempts})
+
+    async def artifact(self, request: Request) -> Response:
+        """Return a job's artifact, whole or the range that is asked for."""
+        job = await self._find(request)
+        if job is None:
+            return _no_such_job(request)
+        if job.output_url is None or job.content_type is None:
+            return problem(404, f"the job has no artifact: its status is {job.status}")
+        path = self._path(job.output_url)
+        if path is None or not path.is_file():
+            return problem(404, f"the artifact is not in this machine's directory: {job.output_url}")
+        shown = essence(job.content_type).startswith(_SHOWN)
+        return FileResponse(
+            path,
+            media_type=job.content_type,
+            filename=path.name,
+            content_disposition_type="inline" if shown else "attachment",
+            headers={
+                "content-security-policy": _STRANGERS_FILE,
+                # An attempt's file never changes.
+                "cache-control": "private, max-age=31536000, immutable",
+            },
+        )
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job."""
+        done = await self._desk.ask(calls.cancel(_id(request)))
+        return _json({"id": request.path_params["id"], "cancelled": done})
+
+    async def redrive(self, request: Request) -> Response:
+        """Put a dead letter back into the queue."""
+        redriven = await self._desk.ask(calls.redrive(_id(request)))
+        return _json({"id": redriven})
+
+    async def _find(self, request: Request) -> JobStatus | None:
+        return await self._desk.ask(calls.status(_id(request)))
+
+    def _path(self, url: str) -> Path | None:
+        """Return the file that a URL of ours names; None for what lies elsewhere."""
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        return path if parts.scheme == "file" and path.is_relative_to(self._root) and ".." not in path.parts else None
+
+
+def answered(endpoint: Endpoint) -> Endpoint:
+    """Answer what may be expected to go wrong: what was refused, and a database that is away."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Refused as refused:
+            # The session's statement_timeout and lock_timeout.
+            if refused.sqlstate in {"57014", "55P03"}:
+                return problem(503, "the question took the database too long; narrow it")
+            return problem(403 if refused.sqlstate == "42501" else 422, str(refused))
+        except DatabaseUnreachable as error:
+            return problem(503, str(error))
+        except ExpectedError as error:
+            return problem(500, str(error))
+
+    return answer
+
+
+def _id(request: Request) -> UUID:
+    return calls.job_uuid(request.path_params["id"])
+
+
+def _no_such_job(request: Request) -> JSONResponse:
+    return problem(404, f"there is no job {request.path_params['id']}: it was never enqueued, or was purged")
+
+
+def _row(job: JobStatus) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in JobStatus.__slots__}
+
+
+def _json(value: Any) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
+def _told(components: list[Component]) -> Response:
+    problems = [f"{part.name}: {part.found}" for part in components if not part.ok and part.critical]
+    body = {
+        "status": "ok" if not problems else "failed",
+        "problems": problems,
+        "components": {part.name: part.as_dict() for part in components},
+    }
+    return JSONResponse(body, status_code=503 if problems else 200)

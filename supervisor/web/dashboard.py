@@ -1,0 +1,170 @@
+"""The dashboard: its page, its stream, lists, a job's page, and what a person may do there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from supervisor.errors import DatabaseUnreachable, ExpectedError
+from supervisor.monitor.monitor import Monitor
+from supervisor.settings import Settings
+from supervisor.store import calls
+from supervisor.store.desk import Desk
+from supervisor.store.refused import Refused
+from supervisor.web.pages.errors import told
+from supervisor.web.pages.lists import PAGE, SharedLists, dead_letters_page, history, search
+from supervisor.web.pages.live import Live
+from supervisor.web.pages.static import static
+from supervisor.web.pages.stream import Stream
+from supervisor.web.pages.templates import page, prepare
+
+STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TEXT = 255
+"""No user or correlation id is longer."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Dashboard:
+    """The pages, on the parts that they ask."""
+
+    def __init__(self, settings: Settings, monitor: Monitor, desk: Desk) -> None:
+        self._desk = desk
+        self._monitor = monitor
+        self._lists = SharedLists(desk, monitor.figures)
+        self._writes = settings.http_token is not None
+        self._live = Live(monitor, self._lists, writes=self._writes)
+        self._stream = Stream(self._live.parts)
+
+    def routes(self) -> list[Route]:
+        """Return the routes, by their paths."""
+        return [
+            Route("/", answered(self.dashboard)),
+            Route("/events", answered(self.events)),
+            Route("/figures", answered(self.figures)),
+            Route("/jobs", answered(self.jobs)),
+            Route("/jobs/{id}", answered(self.job)),
+            Route("/jobs/{id}/redrive", answered(self.redrive), methods=["POST"]),
+            Route("/jobs/{id}/cancel", answered(self.cancel), methods=["POST"]),
+            Route("/dead-letters", answered(self.dead_letters)),
+            Route("/static/{name}", static),
+        ]
+
+    async def close(self) -> None:
+        """End the streams; whoever looks connects again, to the next one of our name."""
+        await self._stream.close()
+
+    async def dashboard(self, _: Request) -> Response:
+        """Return the dashboard as it is now."""
+        return page("dashboard.html", parts=await self._live.page(), name=self._monitor.name)
+
+    async def events(self, request: Request) -> Response:
+        """Return the stream of what changes."""
+        if request.method == "HEAD":
+            return PlainTextResponse("", media_type="text/event-stream")
+        return self._stream.answer()
+
+    async def figures(self, _: Request) -> Response:
+        """Return the charts' figures as a table."""
+        return page("figures.html", hour=self._live.hour(), name=self._monitor.name)
+
+    async def jobs(self, request: Request) -> Response:
+        """Return a page of jobs: all, those of a status, or those that somebody searches for."""
+        query = request.query_params
+        text, status, kind = (query.get(name, "").strip() for name in ("q", "status", "kind"))
+        if status and status not in STATUSES:
+            raise Refused(f"status must be one of {', '.join(STATUSES)}, got {status[:100]!r}")
+        if len(text) > _TEXT:
+            raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
+        before = calls.job_uuid(query["before"]) if query.get("before") else None
+        known = await self._desk.ask(calls.status(text)) if _UUID.fullmatch(text) else None
+        if known is not None:
+            return RedirectResponse(f"/jobs/{known.id}", 303)
+        if text:
+            found = await self._desk.ask(search(text, before))
+        else:
+            asked = calls.jobs_list(status=status or None, kind=kind or None, before=before, limit=PAGE)
+            found = await self._desk.ask(asked)
+        more = None
+        if len(found) == PAGE:
+            more = "/jobs?" + urlencode({"q": text, "status": status, "kind": kind, "before": str(found[-1].id)})
+        return page("jobs.html", jobs=found, q=text, status=status, kind=kind, statuses=STATUSES, more=more)
+
+    async def job(self, request: Request) -> Response:
+        """Return all that is known of a job."""
+        job_id = _id(request)
+        job = await self._desk.ask(calls.status(job_id))
+        if job is None:
+            return told(request.scope, 404, f"there is no job {job_id}: it was never enqueued, or was purged")
+        attempts = await self._desk.ask(history(job_id))
+        return page("job.html", job=job, attempts=attempts, writes=self._writes)
+
+    async def dead_letters(self, request: Request) -> Response:
+        """Return a page of dead letters, the last to die first."""
+        query = request.query_params
+        before = calls.job_uuid(query["before"]) if query.get("before") else None
+        died_at = _time(query.get("died_at", "")) if before else None
+        letters = await self._desk.ask(dead_letters_page(PAGE, died_at, before))
+        more = None
+        if len(letters) == PAGE:
+            last = letters[-1]
+            more = "/dead-letters?" + urlencode({"died_at": last["died_at"].isoformat(), "before": str(last["id"])})
+        return page("dead_letters.html", letters=letters, more=more, writes=self._writes)
+
+    async def redrive(self, request: Request) -> Response:
+        """Put a dead letter back into the queue."""
+        job_id = await self._desk.ask(calls.redrive(_id(request)))
+        return self._done(request, job_id, "is in the queue again")
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel a job."""
+        job_id = _id(request)
+        if not await self._desk.ask(calls.cancel(job_id)):
+            raise Refused("a job must be queued or running to be cancelled, this one is finished or unknown")
+        return self._done(request, job_id, "is cancelled")
+
+    def _done(self, request: Request, job_id: UUID, what: str) -> Response:
+        self._lists.outdate()
+        self._stream.hurry()
+        if "hx-request" in request.headers:
+            return page("parts/done.html", id=job_id, what=what)
+        return RedirectResponse(f"/jobs/{job_id}", 303)
+
+
+def answered(endpoint: Endpoint) -> Endpoint:
+    """Answer what may be expected to go wrong, as a page."""
+
+    async def answer(request: Request) -> Response:
+        await prepare()
+        try:
+            return await endpoint(request)
+        except Refused as refused:
+            # 57014, 55P03: the session's statement_timeout and lock_timeout.
+            if refused.sqlstate in {"57014", "55P03"}:
+                return told(request.scope, 503, "the question took the database too long; narrow it")
+            return told(request.scope, 403 if refused.sqlstate == "42501" else 422, str(refused))
+        except DatabaseUnreachable as error:
+            return told(request.scope, 503, str(error))
+        except ExpectedError as error:
+            return told(request.scope, 500, str(error))
+
+    return answer
+
+
+def _id(request: Request) -> UUID:
+    return calls.job_uuid(request.path_params["id"])
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"died_at must be a time, got {text[:100]!r}") from None

@@ -1,0 +1,1 @@
+"""Alerts: when they are raised and ended, and what reaches those who are told."""

@@ -1,0 +1,74 @@
+"""Which jobs a child may have after its first: whatever took it over must not meet another tenant's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from renderer.outcome import Outcome
+from renderer.sandbox import SandboxMode
+from tests.pools import OneChild
+
+
+def with_reuse(reuse: str, work: Callable[[OneChild], Awaitable[None]]) -> None:
+    """Run `await work(pool)` with a pool of one child and a spare."""
+
+    async def run() -> None:
+        pool = OneChild(SandboxMode.BEST_EFFORT, RENDER_REUSE_CHILDREN=reuse)
+        try:
+            await pool.start()
+            await work(pool)
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
+
+
+async def one_job(pool: OneChild, tenant: str | None) -> int:
+    """Have a child take a tenant's job and come back well; return the process that it is."""
+    child = await pool.taken("noop", tenant)
+    child.jobs_done += 1
+    pool.give_back(child, "noop", Outcome.OK)
+    return child.process.pid
+
+
+def test_a_tenants_jobs_share_a_child_and_no_other_meets_it() -> None:
+    """Three tenants, one child at a time: each has one of its own, and those without a name are one tenant."""
+
+    async def work(pool: OneChild) -> None:
+        first = await one_job(pool, "a")
+        assert await one_job(pool, "a") == first
+        second = await one_job(pool, "b")
+        third = await one_job(pool, None)
+        assert len({first, second, third}) == 3
+        assert await one_job(pool, None) == third
+
+    with_reuse("tenant", work)
+
+
+def test_all_share_where_the_operator_says_so() -> None:
+    """One child for everybody."""
+
+    async def work(pool: OneChild) -> None:
+        assert len({await one_job(pool, tenant) for tenant in ("a", "b", None, "a")}) == 1
+
+    with_reuse("any", work)
+
+
+def test_a_child_for_each_job() -> None:
+    """Nobody shares."""
+
+    async def work(pool: OneChild) -> None:
+        assert len({await one_job(pool, "a") for _ in range(4)}) == 4
+
+    with_reuse("never", work)
+
+
+def test_tenants_in_turn_all_get_their_child() -> None:
+    """However they change, nobody waits for ever."""
+
+    async def work(pool: OneChild) -> None:
+        for tenant in "ababbaababba":
+            await one_job(pool, tenant)
+
+    with_reuse("tenant", work)

@@ -1,0 +1,64 @@
+"""`jobsupervisor top`, on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+from pathlib import Path
+
+from tests.commands import COMMAND, environment, fails
+from tests.service.support import PATIENCE, service_and_queue
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, *arguments: str, **variables: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=variables)
+        os.close(theirs)
+        self._said = ""
+
+    def until(self, text: str) -> None:
+        """Wait until it has shown a text since the last wait."""
+        while text not in self._said:
+            assert select.select([self._ours], [], [], PATIENCE)[0], self._said
+            self._said += os.read(self._ours, 65536).decode(errors="replace")
+        self._said = ""
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        os.write(self._ours, key.encode())
+
+    def close(self) -> None:
+        """End the command, if it runs, and the terminal."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+def test_top_follows_what_happens(database: str, tmp_path: Path) -> None:
+    """It shows the supervisor and the child with its job, then that it is idle again; q ends it and restores the screen."""
+    with service_and_queue(database, tmp_path, RENDER_CONCURRENCY=1) as (_, queue):
+        job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
+        queue.running(job)
+        variables = environment(tmp_path, DATABASE_URL=database, TERM="xterm", COLUMNS="160", LINES="40")
+        terminal = Terminal(str(COMMAND), "top", "--every", "0.2", **variables)
+        try:
+            terminal.until(f"[gate {job}]")
+            (tmp_path / "gate").touch()
+            queue.final(job)
+            terminal.until("completed")
+            terminal.until("[idle]")
+            terminal.press("q")
+            assert terminal.process.wait(PATIENCE) == 0
+            terminal.until("\x1b[?1049l")
+        finally:
+            terminal.close()
+
+
+def test_top_needs_a_terminal(tmp_path: Path, database: str) -> None:
+    """A program is told what is for programs."""
+    assert "status --json" in fails(2, tmp_path, "top", DATABASE_URL=database)

@@ -1,0 +1,1 @@
+"""HTTP of a supervisor: real services, a real client."""
