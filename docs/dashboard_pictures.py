@@ -30,7 +30,7 @@ from tests.web.support import TOKEN, web_service  # noqa: E402
 SAMPLES = DOCS.parent / "renderer" / "samples"
 SCENES = DOCS / "scenes"
 SIZE = {"width": 480, "height": 270, "fps": 20}
-PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in ("gate", "late", "heap", "complain", "fail"))
+PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in ("gate", "late", "heap", "sleep", "fail"))
 USERS = ("studio-north", "studio-south", "atelier")
 PATIENCE = 300_000
 """Milliseconds."""
@@ -48,12 +48,12 @@ def some_work(queue: Queue) -> None:
         queue.enqueue("svg", {"svg": (SAMPLES / "badge.svg").read_text()}, user_id="atelier"),
         queue.enqueue("svg", {"svg": "<svg"}, user_id="studio-south", correlation_id="req-41"),
         queue.enqueue("heap", {"mb": 400}, memory_mb=64, user_id="studio-north", correlation_id="req-42"),
-        queue.enqueue("complain", {"text": "no such font\n"}, user_id="atelier", correlation_id="req-43"),
+        queue.enqueue("sleep", {}, timeout="1 s", user_id="atelier", correlation_id="req-43"),
     ]
     for number, name in enumerate(
         ("transform.json", "keyframes.json", "paint.json", "ellipse.json", "order.json", "path.json")
     ):
-        form: dict[str, Any] = {"format": "png", "time": 1.2} if number % 2 else {"format": "mp4"}
+        form: dict[str, Any] = {"format": "png", "time": 0.6} if number % 2 else {"format": "mp4"}
         first.append(scene(queue, name, USERS[number % 3], backgroundColor="#f8fafc", **form))
     first.append(scene(queue, "pipeline.json", "studio-north", format="mp4"))
     for job in first:
@@ -67,9 +67,9 @@ def waves(page: Page, queue: Queue, minutes: int) -> None:
         count = 10 + int(time.monotonic() / 7) % 5 * 9
         for number in range(count):
             queue.enqueue("noop", {}, user_id=USERS[number % 3])
-        if count % 2:
-            queue.enqueue("fail", {}, max_attempts=2)
         page.wait_for_timeout(5_000)
+    # They fail often, and end as one dead letter.
+    queue.final(queue.enqueue("fail", {"message": "no font"}, max_attempts=5, user_id="atelier"))
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def main() -> None:
                 queue.enqueue("scene" if number % 3 else "svg", {}, user_id=USERS[number % 3])
             for scheme in ("light", "dark"):
                 with opened(browser, base, token=TOKEN, scheme=scheme) as page:
-                    page.set_viewport_size({"width": 1180, "height": 1500})
+                    page.set_viewport_size({"width": 1180, "height": 1420})
                     page.goto("/")
                     expect(page.get_by_role("status")).to_have_text("Live", timeout=PATIENCE)
                     expect(page.locator("#kinds tr", has_text="scene").locator("td").first).not_to_have_text(

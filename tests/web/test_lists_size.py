@@ -9,7 +9,7 @@ import pytest
 
 from supervisor.store.calls import Call
 from supervisor.store.statements import query
-from supervisor.web.pages.lists import PAGE, SHOWN, dead_letters_page, history, search
+from supervisor.web.pages.lists import LETTERS, PAGE, RESULTS, dead_letters_page, history, search
 from tests.queue.support import Queue
 
 MOST = 400
@@ -79,12 +79,12 @@ def test_each_list_touches_little(database: str) -> None:
         ).fetchone()
         assert middle is not None
         few = {
-            "results": plan(queue, "results", {"limit": SHOWN}),
-            "dead letters": plan(queue, *asked(dead_letters_page(SHOWN))),
+            "results": plan(queue, "results", {"limit": RESULTS}),
+            "dead letters": plan(queue, *asked(dead_letters_page(LETTERS))),
             "dead letters, middle": plan(queue, *asked(dead_letters_page(PAGE, *middle))),
             "history": plan(queue, *asked(history(middle[1]))),
         }
-        assert [found["Actual Rows"] for found in few.values()] == [SHOWN, SHOWN, PAGE, 0]
+        assert [found["Actual Rows"] for found in few.values()] == [RESULTS, LETTERS, PAGE, 0]
         assert {name: touched(found) for name, found in few.items() if touched(found) > MOST} == {}
         assert {name: read_through(found) for name, found in few.items() if read_through(found)} == {}
 

@@ -17,8 +17,9 @@ from supervisor.store.calls import Call, Rows
 from supervisor.store.desk import Desk
 from supervisor.store.job_status import JobStatus, job_status
 
-SHOWN = 12
-"""Results, and dead letters, on the dashboard."""
+RESULTS = 12
+LETTERS = 6
+"""Results and dead letters on the dashboard."""
 PAGE = 50
 """Rows of a page of a list."""
 MOST_ATTEMPTS = 50
@@ -68,8 +69,8 @@ class SharedLists:
 
     async def _read(self) -> None:
         try:
-            results = await self._desk.ask(calls.rows("results", {"limit": SHOWN}))
-            dead_letters = await self._desk.ask(dead_letters_page(SHOWN))
+            results = await self._desk.ask(calls.rows("results", {"limit": RESULTS}))
+            dead_letters = await self._desk.ask(dead_letters_page(LETTERS))
         except ExpectedError as error:
             self._lists = Lists(self._lists.results, self._lists.dead_letters, str(error))
         else:
