@@ -185,7 +185,8 @@ class Supervisor:
             await asyncio.sleep(delay)
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
             try:
-                await asyncio.to_thread(keep_house, self._settings)
+                async with self._front.desk.lent() if self._front else contextlib.nullcontext():
+                    await asyncio.to_thread(keep_house, self._settings)
             except (DatabaseUnreachable, StatementFailed) as error:
                 # What is old can wait, and jobs cannot: neither ends the service.
                 log.warning("retention.put_off", problem=str(error))

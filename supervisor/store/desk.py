@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from supervisor.errors import DatabaseUnreachable
+from supervisor.errors import DatabaseUnreachable, SchemaError
 from supervisor.store.async_render_queue import send
 from supervisor.store.calls import FIND_SCHEMA, Call
 from supervisor.store.connection import connect_async, execute, is_pooled
@@ -25,14 +25,17 @@ T = TypeVar("T")
 
 STATEMENT_SECONDS = 3.0
 IDLE_SECONDS = 30.0
+_QUEUE_SECONDS = 10.0
+"""How long a question waits for those before it."""
 _APPLICATION = "jobsupervisor desk"
 
 
 class Desk:
     """Answers calls on one connection. Raises Refused, SchemaError, DatabaseUnreachable."""
 
-    def __init__(self, url: Callable[[], str], database_is_up: Callable[[], bool]) -> None:
+    def __init__(self, url: Callable[[], str], database_is_up: Callable[[], bool], *, allowed: bool = True) -> None:
         self._url = url
+        self._allowed = allowed
         self._database_is_up = database_is_up
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._schema = ""
@@ -44,16 +47,26 @@ class Desk:
         """Send one call and return its answer."""
         if not self._database_is_up():
             raise DatabaseUnreachable("the database must be reachable, and is away just now; ask /api/health why")
+        if not self._allowed:
+            raise DatabaseUnreachable("lists take a connection more: RENDER_MAX_CONNECTIONS must be above what is used")
         async with self._use() as connection:
             if not self._schema:
                 self._schema = await send(connection, FIND_SCHEMA)
             sent[call.name] += 1
-            return await send(connection, call, self._schema)
+            try:
+                return await send(connection, call, self._schema)
+            except SchemaError:
+                self._schema = ""  # installed again somewhere else, perhaps: the next question looks for it
+                raise
 
     @asynccontextmanager
     async def _use(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Yield the connection. Critical section: whether it is open, and the one statement of the block."""
-        async with self._lock:
+        try:
+            await asyncio.wait_for(self._lock.acquire(), _QUEUE_SECONDS)
+        except TimeoutError:
+            raise DatabaseUnreachable("too many ask, or old jobs are being dropped; ask again in a moment") from None
+        try:
             if self._closing is not None:
                 self._closing.cancel()
                 self._closing = None
@@ -64,6 +77,15 @@ class Desk:
                 yield self._connection
             finally:
                 self._closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle)
+        finally:
+            self._lock.release()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Keep this connection closed for the time of a block that opens one of its own."""
+        async with self._lock:
+            await self._close()
+            yield
 
     async def _open(self) -> psycopg.AsyncConnection[Any]:
         connection = await connect_async(self._url(), _APPLICATION)

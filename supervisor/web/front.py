@@ -22,10 +22,15 @@ class Front:
         self._server = WebServer(settings)
         monitor.alerts = alerts
         self._canary = Canary(monitor.pool, runner, monitor.figures)
-        self._desk = Desk(settings.require_database, lambda: all(link.up for link in monitor.links))
+        used = len(monitor.links)
+        self.desk = Desk(
+            settings.require_database,
+            lambda: all(link.up for link in monitor.links),
+            allowed=settings.max_connections > used,
+        )
         health = Health(monitor, self._canary, alerts, events=settings.enable_events)
-        api = Api(settings, monitor, health, self._desk)
-        self._dashboard = Dashboard(settings, monitor, self._desk)
+        api = Api(settings, monitor, health, self.desk)
+        self._dashboard = Dashboard(settings, monitor, self.desk)
         self._app = application(settings, [*api.routes(), *self._dashboard.routes()])
 
     def bind(self) -> None:
@@ -41,4 +46,4 @@ class Front:
         await self._dashboard.close()
         await self._server.stop()
         await self._canary.close()
-        await self._desk.close()
+        await self.desk.close()
