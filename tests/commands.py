@@ -64,7 +64,8 @@ def succeeds(home: Path, *arguments: str | Path, given: str | None = None, **set
 def waiting(home: Path, database: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `enqueue --wait` of a job that nobody takes; yield the command, and the job's id once it is told."""
     with subprocess.Popen(
-        [COMMAND, "enqueue", "noop", "-", "--wait"],
+        # Whoever runs the tests in the background has a shell that ignores Ctrl-C for them.
+        ["env", "--default-signal=INT", COMMAND, "enqueue", "noop", "-", "--wait"],
         env=environment(home, DATABASE_URL=database),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -75,7 +76,10 @@ def waiting(home: Path, database: str) -> Iterator[tuple[subprocess.Popen[str], 
         assert process.stdout is not None
         process.stdin.write("{}")
         process.stdin.close()
-        yield process, process.stdout.readline().strip()
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def fails(code: int, home: Path, *arguments: str | Path, given: str | None = None, **settings: str) -> str:
