@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# One more than there are processors: many tests wait for something that takes its time.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 # An editable install copies the launcher out of the tree (see pyproject.toml), so it is installed anew when that changes.
 INSTALL_INPUTS := pyproject.toml supervisor/launcher.py
@@ -20,7 +22,7 @@ demo: $(VENV)/.installed system-libraries ## Render the samples, honest and host
 	$(BIN)/jobsupervisor demo $(ARGS)
 
 test: $(VENV)/.installed-test system-libraries ## Run the tests
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.installed-test ## Lint, formatting, types, import rules
 	$(BIN)/ruff check

@@ -65,8 +65,10 @@ def own_session(birth: Birth) -> None:  # noqa: ARG001 - every step has the same
 def default_signals(birth: Birth) -> None:  # noqa: ARG001
     """Take the default action for every signal but SIGPIPE and SIGXFSZ, which Python reports as OSError."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM, signal.SIGXCPU):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        # None is a handler that is not Python's: the one that tells of crashes.
+        if signal.getsignal(number) not in {signal.SIG_DFL, None}:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

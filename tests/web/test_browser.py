@@ -150,7 +150,7 @@ def test_a_dead_letter_is_redriven_by_keyboard(database: str, tmp_path: Path, br
         assert seen[-1] == f"Redrive job {job}"
         page.keyboard.press("Enter")
         expect(page.get_by_text(f"Job {job} is in the queue again.")).to_be_visible()
-        assert page.evaluate("document.activeElement.textContent") == job
+        page.wait_for_function("job => document.activeElement.textContent === job", arg=job)
         queue.until_row(
             "select count(*) as n from render_attempts where job_id = %s and outcome is not null",
             lambda row: row["n"] == 2,
