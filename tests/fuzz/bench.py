@@ -33,7 +33,7 @@ class Bench:
         self._runner.close()
 
     async def _open(self) -> None:
-        self._pool = OneChild(SandboxMode.BEST_EFFORT)
+        self._pool = OneChild(SandboxMode.REQUIRED)
         await self._pool.start()
 
     def run(self, case: Case, *, last: bool = False) -> Seen:

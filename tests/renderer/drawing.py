@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pytest
 import skia
 from pydantic import BaseModel, ValidationError
 
-from renderer.errors import InvalidSpec
+from renderer.errors import InvalidSpec, LimitExceeded
 from renderer.kinds import scene as scene_kind
 from renderer.kinds import svg as svg_kind
+from renderer.outcome import Outcome
 from renderer.output import Output
 from renderer.registry import Declaration
+from tests.fuzz.bench import Bench
+from tests.fuzz.case import Case
 
 Pixels = npt.NDArray[np.uint8]
+
+_MOST = 16 * 1024 * 1024
+"""Bytes of a spec that enqueue_render takes."""
+_FIELD = re.compile(r"((?:'[^']*'|[^:'])+): (.*)", re.DOTALL)
+
+bench: Bench | None = None
+"""A real child to render with, where the tests are run with one."""
 
 
 def run(module: Any, spec: Any, config: dict[str, Any] | None = None) -> tuple[bytes, str]:
     """Render as a child does: validate, draw, read back. Return the bytes and the content type."""
+    if bench is not None and (texts := _as_json(spec, config)) is not None:
+        return _run_in_a_child(module, *texts)
     declared: Declaration = module.render.__render_declaration__
     models: list[BaseModel] = []
     for model, value in ((declared.spec, spec), (declared.config, config or {})):
@@ -39,6 +54,28 @@ def run(module: Any, spec: Any, config: dict[str, Any] | None = None) -> tuple[b
             os.close(descriptor)
         file.seek(0)
         return file.read(), out.content_type
+
+
+def _as_json(*values: Any) -> tuple[str, str] | None:
+    """Return a spec and a config as a client sends them; None for what JSON cannot carry, and no client sends."""
+    try:
+        spec, config = (json.dumps(value, allow_nan=False) for value in values)
+        orjson.loads(spec)
+    except (ValueError, TypeError):
+        return None
+    return None if len(spec) > _MOST else (spec, config if config != "null" else "{}")
+
+
+def _run_in_a_child(module: Any, spec: str, config: str) -> tuple[bytes, str]:
+    assert bench is not None
+    seen = bench.run(Case("svg" if module is svg_kind else "scene", spec, config))
+    if seen.outcome is Outcome.INVALID:
+        told = _FIELD.fullmatch(seen.message)
+        raise InvalidSpec(told[2] if told else seen.message, field=told[1] if told else None)
+    if seen.outcome is Outcome.LIMIT:
+        raise LimitExceeded(seen.message)
+    assert seen.outcome is Outcome.OK, seen.message
+    return seen.artifact, seen.content_type
 
 
 def scene(objects: list[dict[str, Any]], *animations: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -85,13 +122,24 @@ def box(pixels: Pixels) -> tuple[int, int, int, int]:
     return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
 
 
+class _Path(str):
+    """The path of a field. A child says `config.width` where the model of the config says `width`: both are it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) or (bench is not None and self.removeprefix("config.") == other)
+
+    __hash__ = str.__hash__
+
+
 def blamed(module: Any, spec: Any, config: dict[str, Any] | None = None) -> str:
     """Return the path of the field that is blamed when this is rendered."""
     with pytest.raises((ValidationError, InvalidSpec)) as caught:
         run(module, spec, config)
     error: Exception = caught.value
     if isinstance(error, InvalidSpec):
-        return error.field or ""
+        return _Path(error.field or "")
     assert isinstance(error, ValidationError)
     path = ""
     for part in error.errors()[0]["loc"]:

@@ -177,6 +177,7 @@ def test_a_bad_scene_is_named(spec: dict[str, Any], field: str) -> None:
     assert blamed(scene_kind, spec) == field
 
 
+@pytest.mark.in_process
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("spec", "config", "field"),

@@ -186,6 +186,7 @@ def test_a_bad_field_is_named(spec: dict[str, Any], config: dict[str, Any], fiel
     assert blamed(svg_kind, spec, config) == field
 
 
+@pytest.mark.in_process
 def test_a_panic_while_drawing_is_an_error_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A panic of resvg is a BaseException; it must pass neither for a crash nor for a bad spec."""
 
