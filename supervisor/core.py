@@ -57,12 +57,9 @@ class Supervisor:
         self._work_link = Link("work", self._store.connect)
         self._listen_link = Link("listen", self._reconnect_listener)
         links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
-        self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links)
-        self._front: Front | None = None
-        self._alerts: Alerts | None = None
-        if self._keeps_house:
-            self._alerts = Alerts(settings, self._store.name)
-            self._front = Front(settings, self._monitor, runner, self._alerts)
+        self._alerts = Alerts(settings, self._store.name) if self._keeps_house else None
+        self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links, self._alerts)
+        self._front = Front(settings, self._monitor, runner, self._alerts) if self._alerts is not None else None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 

@@ -43,7 +43,13 @@ class Monitor(Collector):
     """One supervisor, watched."""
 
     def __init__(
-        self, figures: Figures, pool: Pool, dispatcher: Dispatcher, store: QueueStore, links: Iterable[Link]
+        self,
+        figures: Figures,
+        pool: Pool,
+        dispatcher: Dispatcher,
+        store: QueueStore,
+        links: Iterable[Link],
+        alerts: Alerts | None,
     ) -> None:
         self.figures = figures
         self.pool = pool
@@ -51,7 +57,7 @@ class Monitor(Collector):
         self.links = tuple(links)
         self.ready = False
         """Between the start and the drain."""
-        self.alerts: Alerts | None = None
+        self.alerts = alerts
         self._store = store
         figures.metrics.registry.register(self)
 

@@ -67,9 +67,7 @@ class Desk:
         except TimeoutError:
             raise DatabaseUnreachable("too many ask, or old jobs are being dropped; ask again in a moment") from None
         try:
-            if self._closing is not None:
-                self._closing.cancel()
-                self._closing = None
+            self._stop_clock()
             if self._connection is None or is_broken(self._connection):
                 await self._close()
                 self._connection = await self._open()
@@ -84,6 +82,7 @@ class Desk:
     async def lent(self) -> AsyncIterator[None]:
         """Keep this connection closed for the time of a block that opens one of its own."""
         async with self._lock:
+            self._stop_clock()
             await self._close()
             yield
 
@@ -96,6 +95,11 @@ class Desk:
                 await connection.close()
                 raise
         return connection
+
+    def _stop_clock(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
 
     def _idle(self) -> None:
         task = asyncio.ensure_future(self.close())
@@ -111,7 +115,5 @@ class Desk:
     async def close(self) -> None:
         """Close the connection; the next question opens another."""
         async with self._lock:
-            if self._closing is not None:
-                self._closing.cancel()
-                self._closing = None
+            self._stop_clock()
             await self._close()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor.errors import DatabaseUnreachable, ExpectedError
 from supervisor.media_types import essence
 from supervisor.monitor.health import Component, Health
 from supervisor.monitor.monitor import Monitor
@@ -23,18 +20,16 @@ from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.job_status import JobStatus
 from supervisor.store.refused import Refused
+from supervisor.web.asking import answered, one_job, one_status
 from supervisor.web.guard import problem
 from supervisor.web.openapi import document
 
 MOST = 200
 """Jobs of one page."""
-_STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
 
 # What a browser may show in place; anything else is a download. All of it is a stranger's: no script of it may run.
 _SHOWN = ("image/", "video/", "audio/", "application/pdf", "text/plain")
 _STRANGERS_FILE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
@@ -88,9 +83,7 @@ class Api:
         query = request.query_params
         if unknown := set(query) - {"status", "kind", "user_id", "correlation_id", "before", "limit"}:
             raise Refused(f"no such parameter: {', '.join(sorted(unknown))[:100]}")
-        status = query.get("status")
-        if status is not None and status not in _STATUSES:
-            raise Refused(f"status must be one of {', '.join(_STATUSES)}, got {status[:100]!r}")
+        status = one_status(query.get("status"))
         limit = query.get("limit", "50")
         if not limit.isdecimal() or not 1 <= int(limit[:6]) <= MOST:
             raise Refused(f"limit must be from 1 to {MOST}, got {limit[:100]!r}")
@@ -141,45 +134,22 @@ class Api:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
-        done = await self._desk.ask(calls.cancel(_id(request)))
+        done = await self._desk.ask(calls.cancel(one_job(request)))
         return _json({"id": request.path_params["id"], "cancelled": done})
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        redriven = await self._desk.ask(calls.redrive(_id(request)))
+        redriven = await self._desk.ask(calls.redrive(one_job(request)))
         return _json({"id": redriven})
 
     async def _find(self, request: Request) -> JobStatus | None:
-        return await self._desk.ask(calls.status(_id(request)))
+        return await self._desk.ask(calls.status(one_job(request)))
 
     def _path(self, url: str) -> Path | None:
         """Return the file that a URL of ours names; None for what lies elsewhere."""
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
         return path if parts.scheme == "file" and path.is_relative_to(self._root) and ".." not in path.parts else None
-
-
-def answered(endpoint: Endpoint) -> Endpoint:
-    """Answer what may be expected to go wrong: what was refused, and a database that is away."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except Refused as refused:
-            # The session's statement_timeout and lock_timeout.
-            if refused.sqlstate in {"57014", "55P03"}:
-                return problem(503, "the question took the database too long; narrow it")
-            return problem(403 if refused.sqlstate == "42501" else 422, str(refused))
-        except DatabaseUnreachable as error:
-            return problem(503, str(error))
-        except ExpectedError as error:
-            return problem(500, str(error))
-
-    return answer
-
-
-def _id(request: Request) -> UUID:
-    return calls.job_uuid(request.path_params["id"])
 
 
 def _no_such_job(request: Request) -> JSONResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from supervisor.errors import DatabaseUnreachable, ExpectedError
 from supervisor.monitor.monitor import Monitor
 from supervisor.settings import Settings
 from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.refused import Refused
+from supervisor.web.asking import STATUSES, Endpoint, answered, one_job, one_status
 from supervisor.web.pages.errors import told
 from supervisor.web.pages.lists import PAGE, SharedLists, dead_letters_page, history, search
 from supervisor.web.pages.live import Live
@@ -25,12 +24,9 @@ from supervisor.web.pages.static import static
 from supervisor.web.pages.stream import Stream
 from supervisor.web.pages.templates import page, prepare
 
-STATUSES = ("queued", "processing", "completed", "failed", "cancelled")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TEXT = 255
 """No user or correlation id is longer."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Dashboard:
@@ -47,14 +43,14 @@ class Dashboard:
     def routes(self) -> list[Route]:
         """Return the routes, by their paths."""
         return [
-            Route("/", answered(self.dashboard)),
-            Route("/events", answered(self.events)),
-            Route("/figures", answered(self.figures)),
-            Route("/jobs", answered(self.jobs)),
-            Route("/jobs/{id}", answered(self.job)),
-            Route("/jobs/{id}/redrive", answered(self.redrive), methods=["POST"]),
-            Route("/jobs/{id}/cancel", answered(self.cancel), methods=["POST"]),
-            Route("/dead-letters", answered(self.dead_letters)),
+            Route("/", shown(self.dashboard)),
+            Route("/events", shown(self.events)),
+            Route("/figures", shown(self.figures)),
+            Route("/jobs", shown(self.jobs)),
+            Route("/jobs/{id}", shown(self.job)),
+            Route("/jobs/{id}/redrive", shown(self.redrive), methods=["POST"]),
+            Route("/jobs/{id}/cancel", shown(self.cancel), methods=["POST"]),
+            Route("/dead-letters", shown(self.dead_letters)),
             Route("/static/{name}", static),
         ]
 
@@ -80,8 +76,7 @@ class Dashboard:
         """Return a page of jobs: all, those of a status, or those that somebody searches for."""
         query = request.query_params
         text, status, kind = (query.get(name, "").strip() for name in ("q", "status", "kind"))
-        if status and status not in STATUSES:
-            raise Refused(f"status must be one of {', '.join(STATUSES)}, got {status[:100]!r}")
+        one_status(status or None)
         if len(text) > _TEXT:
             raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
         before = calls.job_uuid(query["before"]) if query.get("before") else None
@@ -100,7 +95,7 @@ class Dashboard:
 
     async def job(self, request: Request) -> Response:
         """Return all that is known of a job."""
-        job_id = _id(request)
+        job_id = one_job(request)
         job = await self._desk.ask(calls.status(job_id))
         if job is None:
             return told(request.scope, 404, f"there is no job {job_id}: it was never enqueued, or was purged")
@@ -121,12 +116,12 @@ class Dashboard:
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        job_id = await self._desk.ask(calls.redrive(_id(request)))
+        job_id = await self._desk.ask(calls.redrive(one_job(request)))
         return self._done(request, job_id, "is in the queue again")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
-        job_id = _id(request)
+        job_id = one_job(request)
         if not await self._desk.ask(calls.cancel(job_id)):
             raise Refused("a job must be queued or running to be cancelled, this one is finished or unknown")
         return self._done(request, job_id, "is cancelled")
@@ -139,28 +134,15 @@ class Dashboard:
         return RedirectResponse(f"/jobs/{job_id}", 303)
 
 
-def answered(endpoint: Endpoint) -> Endpoint:
-    """Answer what may be expected to go wrong, as a page."""
+def shown(endpoint: Endpoint) -> Endpoint:
+    """Answer with a page, once what pages are made of is ready."""
+    answer = answered(endpoint)
 
-    async def answer(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         await prepare()
-        try:
-            return await endpoint(request)
-        except Refused as refused:
-            # 57014, 55P03: the session's statement_timeout and lock_timeout.
-            if refused.sqlstate in {"57014", "55P03"}:
-                return told(request.scope, 503, "the question took the database too long; narrow it")
-            return told(request.scope, 403 if refused.sqlstate == "42501" else 422, str(refused))
-        except DatabaseUnreachable as error:
-            return told(request.scope, 503, str(error))
-        except ExpectedError as error:
-            return told(request.scope, 500, str(error))
+        return await answer(request)
 
-    return answer
-
-
-def _id(request: Request) -> UUID:
-    return calls.job_uuid(request.path_params["id"])
+    return show
 
 
 def _time(text: str) -> datetime:

@@ -20,7 +20,6 @@ class Front:
 
     def __init__(self, settings: Settings, monitor: Monitor, runner: Runner, alerts: Alerts) -> None:
         self._server = WebServer(settings)
-        monitor.alerts = alerts
         self._canary = Canary(monitor.pool, runner, monitor.figures)
         used = len(monitor.links)
         self.desk = Desk(
