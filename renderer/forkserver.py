@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import select
 import signal
@@ -32,10 +31,10 @@ from typing import Any
 
 import setproctitle
 
-from renderer import child, limits, plugins, strays, syscalls, wire
+from renderer import child, heap, limits, plugins, strays, syscalls, wire
 from renderer.needs import NONE, Needs
 from renderer.registry import Kind
-from renderer.sandbox import ForbiddenCalls, SandboxMode, nest, seccomp
+from renderer.sandbox import ForbiddenCalls, SandboxMode, environment, nest, seccomp, steps
 from renderer.sandbox.nest import Nest
 from renderer.sandbox.steps import SECOND, Birth
 
@@ -76,9 +75,9 @@ def main() -> None:
         limits.configure(limits.SpecLimits(**start["spec_limits"]))
         allowed = {kind: Needs(**needs | {"read": tuple(needs["read"])}) for kind, needs in start["allowed"].items()}
         kinds, failed = plugins.load_all(start["plugins"], start["import_seconds"], allowed)
-        # Objects that the collector never visits again are pages that children never have to copy.
-        gc.collect()
-        gc.freeze()
+        os.environ.clear()
+        os.environ.update(environment())  # should a plug-in's import have set anything
+        heap.settle()
         mode = SandboxMode(start["sandbox"])
         inside = nest.enter(mode, sock, allowed.values())
         try:
@@ -129,6 +128,7 @@ class ForkServer:
         self._nest = inside
         self._kinds = kinds
         self._allowed = allowed
+        self._signals = steps.handled_signals()
         self._children: dict[int, _Forked] = {}  # by pidfd
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -190,6 +190,7 @@ class ForkServer:
             self._nest,
             NONE if request["needs_of"] is None else self._allowed[request["needs_of"]],
             self._forbidden_calls,
+            self._signals,
             request["prove"],
         )
         if not self._nest.entered:

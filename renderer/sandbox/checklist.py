@@ -45,7 +45,6 @@ CHECKLIST: tuple[Step, ...] = (
     Step(steps.own_session, "one kill must reach all that a job forked"),
     Step(steps.default_signals, "the fork server's handlers are not the child's"),
     Step(steps.only_given_descriptors, "what is not open cannot be read"),
-    Step(steps.scrubbed_environment, "a secret that is not there cannot leak"),
     Step(steps.no_directory, "where the service was started is no job's affair"),
     Step(steps.measure, "a job's memory counts from what was mapped before it"),
     Step(steps.polite, "when a machine runs short, a render can be repeated and the database cannot"),

@@ -72,7 +72,8 @@ def mount_private_parts(shown: Sequence[Path], hidden: Sequence[Path]) -> None:
     for path in hidden:
         mounts.unmount(path)
     for target, size in _PRIVATE.items():
-        inside = [path for path in shown if path.is_relative_to(target) and path not in hidden]
+        below = f"{target}/"
+        inside = [path for path in shown if os.fspath(path).startswith(below) and path not in hidden]
         site = _BUILDING_SITE if inside else target
         mounts.mount("tmpfs", site, "tmpfs", _QUIET, f"size={size},nr_inodes={_FILES},mode=1777")
         for path in inside:

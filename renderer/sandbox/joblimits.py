@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class JobLimits:
             resource.setrlimit(limit, (value, value if final else hard))
 
 
+_PAGE = resource.getpagesize()
 _at_birth = (0, 0)
 
 
@@ -61,7 +62,10 @@ def mapped_bytes() -> tuple[int, int]:
 
 
 def _read_mapped() -> tuple[int, int]:
-    # statm, in pages (proc(5)).
-    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    page = resource.getpagesize()
-    return int(fields[0]) * page, int(fields[5]) * page
+    # statm, in pages (proc(5)). Read without a file object: this is done for each job.
+    statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fields = os.read(statm, 256).split()
+    finally:
+        os.close(statm)
+    return int(fields[0]) * _PAGE, int(fields[5]) * _PAGE

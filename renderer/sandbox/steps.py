@@ -19,7 +19,6 @@ from renderer.sandbox import (
     PROCESSES,
     ForbiddenCalls,
     SandboxMode,
-    environment,
     jail,
     joblimits,
     landlock,
@@ -44,6 +43,8 @@ class Birth:
     nest: Nest
     needs: Needs
     forbidden_calls: ForbiddenCalls
+    signals: tuple[int, ...] = ()
+    """Those that the fork server does not take by default."""
     prove: bool = False
     """Whether each layer is to be tried once it is entered."""
 
@@ -62,13 +63,21 @@ def own_session(birth: Birth) -> None:  # noqa: ARG001 - every step has the same
     os.setsid()
 
 
-def default_signals(birth: Birth) -> None:  # noqa: ARG001
-    """Take the default action for every signal but SIGPIPE and SIGXFSZ, which Python reports as OSError."""
+def handled_signals() -> tuple[int, ...]:
+    """Return the signals that this process does not take by default, but for SIGPIPE and SIGXFSZ: Python reports these as OSError.
+
+    Asked once, in the fork server: to go through all signals costs a child 60 pages that it would have to copy.
+    """
+    others = signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    # None is a handler that is not Python's: the one that tells of crashes.
+    return tuple(sorted(int(number) for number in others if signal.getsignal(number) not in {signal.SIG_DFL, None}))
+
+
+def default_signals(birth: Birth) -> None:
+    """Take the default action for every signal that the fork server handles or ignores."""
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
-        # None is a handler that is not Python's: the one that tells of crashes.
-        if signal.getsignal(number) not in {signal.SIG_DFL, None}:
-            signal.signal(number, signal.SIG_DFL)
+    for number in birth.signals:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -96,12 +105,6 @@ def _above(descriptor: int, floor: int) -> int:
     return descriptor
 
 
-def scrubbed_environment(birth: Birth) -> None:  # noqa: ARG001
-    """Leave only the allow-list, should a plug-in's import have set anything."""
-    os.environ.clear()
-    os.environ.update(environment())
-
-
 def no_directory(birth: Birth) -> None:  # noqa: ARG001
     """Stand in the root directory: a relative path means nothing of the service's, in any mode."""
     os.chdir("/")
@@ -115,11 +118,19 @@ def measure(birth: Birth) -> None:  # noqa: ARG001
 def polite(birth: Birth) -> None:  # noqa: ARG001
     """Let others go first: the kernel's choice when memory runs out, and last in line for processor and disk."""
     with contextlib.suppress(OSError):  # a kindness, and no reason not to render
-        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
+        _write("/proc/self/oom_score_adj", b"900")
         os.nice(5)
         with contextlib.suppress(OSError):  # where the kernel groups by session, niceness counts only within the group
-            Path("/proc/self/autogroup").write_text("5", encoding="ascii")
+            _write("/proc/self/autogroup", b"5")
         syscalls.yield_the_disk()
+
+
+def _write(name: str, text: bytes) -> None:
+    entry = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(entry, text)
+    finally:
+        os.close(entry)
 
 
 def own_namespaces(birth: Birth) -> None:
