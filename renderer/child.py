@@ -3,8 +3,8 @@
 It trusts the supervisor and nothing else. Everything a job does to it ends with it: the supervisor lets it go on to
 another job only after a kind that is declared reusable and an answer that says `ok` or `invalid`.
 
-Messages (renderer.wire). To the child: `job`, with the descriptor of the output beside it. From it: `ready` once,
-`progress` at most ten times a second, `done`. A child whose socket is closed by the supervisor ends.
+Messages (renderer.wire). To the child: jobs, one or several at once, with the descriptors of their outputs beside them.
+From it: `ready` once, `progress` at most ten times a second, `done`. A child whose socket is closed by the supervisor ends.
 """
 
 from __future__ import annotations
@@ -78,15 +78,18 @@ class Child:
     def serve(self) -> None:
         """Work until the supervisor closes the socket."""
         self._title("idle")
-        while (received := wire.receive_body(self._sock, wire.MAX_JOB_FRAME)) is not None:
-            body, descriptors = received
-            job, spec, config = wire.decode_job(body)
+        jobs = wire.JobReader(self._sock)
+        while (received := jobs.next()) is not None:
+            job, spec, config, output = received
             self._title(f"{job['kind']} {job['id']}")
+            # What writes nothing gets a descriptor that takes everything.
+            output = os.dup(0) if output is None else output
             try:
-                answer = self._attempt(job, spec, config, descriptors[0])
+                answer = self._attempt(job, spec, config, output)
             finally:
                 with contextlib.suppress(OSError):  # a renderer closed it, as with os.fdopen() it easily does
-                    wire.close_all(descriptors)
+                    os.close(output)
+            # One by one: the supervisor goes by them as to which job this child is at.
             wire.send(self._sock, answer)
             self._title("idle")
 

@@ -10,6 +10,7 @@ of it is stored.
 from __future__ import annotations
 
 import array
+import collections
 import os
 import socket
 import struct
@@ -25,7 +26,12 @@ MAX_REPLY_FRAME = 256 * 1024
 """What a child may say at once. Its artifact does not come this way."""
 MAX_BOOT_FRAME = 16 * 1024 * 1024
 """The fork server's report, with the JSON Schema of each kind."""
-MAX_DESCRIPTORS = 4
+MAX_DESCRIPTORS = 16
+"""That go beside one piece of a stream, which may hold many frames."""
+
+
+_ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+_CHUNK = 256 * 1024
 
 
 class WireError(Exception):
@@ -84,27 +90,21 @@ def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]]
 
     Raises WireError. The descriptors belong to the caller.
     """
-    received = receive_body(sock, limit)
-    return None if received is None else (decode(received[0]), received[1])
-
-
-def receive_body(sock: socket.socket, limit: int) -> tuple[bytes, list[int]] | None:
-    """Read one frame's body, as `receive` does, without decoding it."""
-    header, descriptors = _receive_start(sock)
+    header, descriptors = _receive_some(sock, HEADER.size)
     if not header:
         return None
     header += _receive_exactly(sock, HEADER.size - len(header))
     (length,) = HEADER.unpack(header)
     if length > limit:
         raise WireError(f"a frame must be at most {limit} bytes, got {length}")
-    return _receive_exactly(sock, length), descriptors
+    return decode(_receive_exactly(sock, length)), descriptors
 
 
-def _receive_start(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """Read the first bytes of a header and the descriptors that came beside them."""
-    data, ancillary, _, _ = sock.recvmsg(
-        HEADER.size, socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize), socket.MSG_CMSG_CLOEXEC
-    )
+def _receive_some(sock: socket.socket, most: int) -> tuple[bytes, list[int]]:
+    """Read up to so many bytes, and the descriptors that came beside them."""
+    data, ancillary, _, _ = sock.recvmsg(most, _ROOM_FOR_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    if not ancillary:
+        return data, []
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -123,6 +123,46 @@ def _receive_exactly(sock: socket.socket, count: int) -> bytes:
             raise WireError(f"a frame ended after {done} of {count} bytes")
         done += got
     return bytes(buffer)
+
+
+class JobReader:
+    """Reads jobs from a blocking socket, as many in one call as have come."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+        self._descriptors: collections.deque[int] = collections.deque()
+
+    def next(self) -> tuple[dict[str, Any], bytes, bytes, int | None] | None:
+        """Return head, spec, config and descriptor of the next job; None when the other end closed the socket.
+
+        The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError.
+        """
+        while (body := self._cut()) is None:
+            data, descriptors = _receive_some(self._sock, _CHUNK)
+            self._descriptors.extend(descriptors)
+            if not data:
+                if self._buffer:
+                    raise WireError(f"the stream ended {len(self._buffer)} bytes into a frame")
+                return None
+            self._buffer += data
+        head, spec, config = decode_job(body)
+        return head, spec, config, self._descriptors.popleft() if head["writes"] else None
+
+    def _cut(self) -> bytes | None:
+        """Take the first frame from what was read, if it is whole."""
+        if len(self._buffer) < HEADER.size:
+            return None
+        (length,) = HEADER.unpack_from(self._buffer)
+        if length > MAX_JOB_FRAME:
+            raise WireError(f"a frame must be at most {MAX_JOB_FRAME} bytes, got {length}")
+        end = HEADER.size + length
+        if len(self._buffer) < end:
+            return None
+        with memoryview(self._buffer) as view:
+            body = bytes(view[HEADER.size : end])
+        del self._buffer[:end]
+        return body
 
 
 class FrameReader:

@@ -1,7 +1,11 @@
-"""What a supervisor does with the claims that it has: gives them to free children, kills what must end, settles what is over.
+"""What a supervisor does with the claims that it has: gives them to children, kills what must end, settles what is over.
 
 Where each claim stands is kept by the claims (supervisor/claims.py). Nothing here speaks to the database: what it must be
 told is owed there, and `on_change` says that there may be something.
+
+Jobs of a kind that takes a few milliseconds are given to a child several at once, so that it need not wait for us between
+them. Should the one that it is at take longer after all, the others are taken back and go to another child. The first one
+does them too when it gets to them, since nothing can be taken out of a pipe; that is some milliseconds of work lost.
 """
 
 from __future__ import annotations
@@ -10,14 +14,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from renderer.outcome import Outcome
+from supervisor.attempt import Attempt
 from supervisor.child import Child
-from supervisor.claims import Claims
-from supervisor.model import Job
+from supervisor.claims import Claims, Running
+from supervisor.model import Ending, Job
 from supervisor.pace import Pace
 from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.store.queue import Verdict
+
+_STUCK = 0.05
+"""Seconds that a job may take before those that its child holds beyond it are taken back."""
 
 
 class Attempts:
@@ -25,11 +33,16 @@ class Attempts:
 
     def __init__(self, pool: Pool, runner: Runner, report: Reporter, pace: Pace, on_change: Callable[[], None]) -> None:
         self.claims = Claims()
+        self.closed = False
+        """Nothing is started that has not begun: what a child hands back is given up."""
         self._pool = pool
         self._runner = runner
         self._report = report
         self._pace = pace
         self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._look: asyncio.TimerHandle | None = None
+        self._starts_soon = False
 
     def take(self, claimed: list[Job]) -> None:
         """Take new claims."""
@@ -38,35 +51,88 @@ class Attempts:
         for job in claimed:
             for running in self.claims.attempts(job.id):
                 if running.job.token.attempt != job.token.attempt:
-                    running.child.kill(Outcome.CANCELLED, "its lease was lost, and the job came back")
+                    self._stop(running, Outcome.CANCELLED, "its lease was lost, and the job came back")
         for job in self.claims.unknown_of(claimed):
             self._report.claimed(job)
             self.claims.waiting.append(job)
 
+    def start_soon(self) -> None:
+        """Give what waits to children once all that has just come in is taken: what several answers free goes in one piece."""
+        if not self._starts_soon and self.claims.waiting:
+            self._starts_soon = True
+            self._loop.call_soon(self.start_waiting)
+
     def start_waiting(self) -> None:
-        """Give what waits to free children, in order."""
+        """Give what waits to children, in order."""
+        self._starts_soon = False
         waiting = self.claims.waiting
+        given: set[Child] = set()
         while waiting:
             job = waiting[0]
-            child = self._pool.take(job.kind, job.user_id)
+            child = self._pool.take(job.kind, job.user_id) or self._busy_child(job)
             if child is None:
-                return
+                break
             waiting.popleft()
-            child.reserved_for = job.id
-            self.claims.start(job, child, asyncio.create_task(self._run(job, child)))
+            self._report.started(job, child.number)
+            self.claims.start(self._runner.start(job, child, self._over), child)
+            given.add(child)
+        for child in given:
+            child.flush()
 
-    async def _run(self, job: Job, child: Child) -> None:
-        self._report.started(job, child.number)
-        ending = await self._runner.attempt(job, child)
-        self._pace.job_took(ending.finished - ending.started)
-        self.claims.end(job, ending)
+    def _busy_child(self, job: Job) -> Child | None:
+        """Return a child that may hold this job beyond the one that it is at."""
+        most = self._pace.ahead(job.kind, writes=self._pool.kinds[job.kind].writes_output)
+        child = self._pool.with_room(job.kind, job.user_id, most) if most else None
+        if child is not None and self._look is None:
+            self._look = self._loop.call_later(_STUCK, self._look_for_stuck)
+        return child
+
+    def _look_for_stuck(self) -> None:
+        """Take back what waits in a child behind a job that takes long; look again while any child holds something."""
+        self._look = None
+        held = [child for child in self._pool.children if child.held > 1]
+        for child in held:
+            if child.having is not None and child.having.seconds() >= _STUCK:
+                for attempt in reversed(child.ahead()):
+                    self._withdraw(attempt)
+        if held:
+            self._look = self._loop.call_later(_STUCK, self._look_for_stuck)
+            self.start_waiting()
+
+    def _withdraw(self, attempt: Attempt) -> None:
+        attempt.withdrawn = True
+        self._hand_back(attempt)
+
+    def _hand_back(self, attempt: Attempt) -> None:
+        """Have the job of an attempt that never began wait again."""
+        self.claims.take_back(attempt)
+        if self.closed:
+            self.claims.give_up(attempt.job.id)
         self._on_change()
 
+    def _over(self, attempt: Attempt, ending: Ending | None) -> None:
+        if attempt.withdrawn:
+            return
+        if ending is None:
+            self._hand_back(attempt)
+            self.start_soon()
+            return
+        self._pace.job_took(attempt.job.kind, ending.finished - ending.started)
+        self.claims.end(attempt, ending)
+        self._on_change()
+
+    def _stop(self, running: Running, outcome: Outcome, reason: str) -> None:
+        """Kill the child that is at an attempt; one that has not begun is taken back, and given up."""
+        attempt = running.attempt
+        if not running.child.abort(attempt, outcome, reason) and attempt in running.child.ahead():
+            self._withdraw(attempt)
+            self.claims.give_up(attempt.job.id)
+
     def cancel(self, job_ids: Iterable[str]) -> None:
-        """Kill the children that have these jobs, or give the jobs up before a child has them."""
+        """Kill the children that are at these jobs, or give the jobs up before a child has them."""
         for job_id in job_ids:
             for running in self.claims.attempts(job_id):
-                running.child.abort(job_id, Outcome.CANCELLED, "cancelled while it ran")
+                self._stop(running, Outcome.CANCELLED, "cancelled while it ran")
             self.claims.give_up(job_id)
             self._on_change()
 
@@ -80,9 +146,16 @@ class Attempts:
 
     def kill_all(self, reason: str) -> None:
         """Kill every child that has a job; the jobs go back uncharged."""
+        self.closed = True
         for running in self.claims.running():
-            running.child.abort(running.job.id, Outcome.INTERNAL, reason)
+            running.child.abort(running.attempt, Outcome.INTERNAL, reason)
 
     async def finished(self) -> None:
         """Wait until no attempt is under way, its children having been killed."""
-        await asyncio.gather(*(running.task for running in self.claims.running()), return_exceptions=True)
+        if self._look is not None:
+            self._look.cancel()
+        while any(child.held for child in self._pool.children):
+            # Not gathered: that would cancel what tells of their ends, should this be cancelled.
+            await asyncio.wait([child.process.exited for child in self._pool.children if child.held])
+            await asyncio.sleep(0)
+        await self._runner.published()

@@ -1,4 +1,8 @@
-"""One child, as the supervisor sees it: a job goes in, an observation comes out, however the child ends.
+"""One child, as the supervisor sees it: jobs go in, what is seen of each comes out, however the child ends.
+
+A child works on one job; where jobs are short it holds a few more, which it starts by itself when it has answered. So the
+first of those that it was given and has not answered is the one that it is at: that one's clock runs, that one is charged
+for what becomes of the child, and the others never began.
 
 The supervisor owns the deadline and the kill. A child is a stranger from its first job on: its frames are read up to a
 limit, in any order it likes, and its log is drained and kept as a short tail.
@@ -7,30 +11,29 @@ limit, in any order it likes, and its log is drained and kept as a short tail.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from renderer import wire
 from renderer.outcome import Outcome
-from supervisor import memory, usage
+from supervisor import memory
+from supervisor.attempt import Attempt
 from supervisor.cgroups import ChildGroup
 from supervisor.child_process import ChildProcess, ExitStatus
-from supervisor.classify import Kill, Observation
+from supervisor.classify import Kill
+from supervisor.mailbox import Mailbox
 from supervisor.memory import MemorySample, MemoryWatch
-from supervisor.model import Job
 
 log = structlog.get_logger()
 
 _BOOT_SECONDS = 30.0
 _TAIL_BYTES = 4096
-_MESSAGES, _MESSAGES_PER_SECOND = 100, 20
-"""How many messages an attempt may bring: an honest child says ten things a second. A flood would slow the loop for all."""
 _CLOSED_GRACE = 2.0
 """Seconds between the end of a child's socket and that of its process, before it counts as one that runs on."""
 
@@ -43,27 +46,8 @@ class LayerMissing(ChildFailed):
     """It did not come up because the sandbox lacks a layer that is required."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one attempt: wall clock and processor time in seconds, memory and output in bytes."""
-
-    timeout: float
-    cpu: float
-    memory: int
-    output: int
-
-
-@dataclass(frozen=True, slots=True)
-class Having:
-    """The job that a child has, since a time of the monotonic clock."""
-
-    job: Job
-    limits: Limits
-    since: float
-
-
 class Child:
-    """A child process and the job that it has, if any."""
+    """A child process and the attempts that it has."""
 
     def __init__(self, process: ChildProcess, watch: MemoryWatch, on_progress: Callable[[str, float], None]) -> None:
         self.process = process
@@ -71,30 +55,28 @@ class Child:
         self.born = time.monotonic()
         self.layers: dict[str, str] = {}
         self.proved: dict[str, str | None] = {}
-        self.cpu_seconds = 0.0
         self.group: ChildGroup | None = None
         """Its control group, where the machine gives it one."""
         self.needs_of: str | None = None
         """The kind that it was made for, with what the operator allowed it; None for all the others."""
         self.tenant: str | None = None
         """Whose job it had last."""
-        self.reserved_for: str | None = None
-        """The job that it has, or is about to get. An attempt goes on when its child is done with it, while the artifact
-        is published: by then the child may have another job, or be gone."""
+        self.base_memory = 0
+        self._attempts: collections.deque[Attempt] = collections.deque()
+        self._cpu_seconds = 0.0
         self._loop = asyncio.get_running_loop()
         self._watch = watch
         self._on_progress = on_progress
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
+        self._mailbox = Mailbox(process.job_socket)
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._reply: asyncio.Future[dict[str, Any] | None] | None = None
-        self.having: Having | None = None
-        self._messages = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._group_limit = 0
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
         self._tail = bytearray()
         self._process_info = memory.find(process.pid)
-        self.base_memory = 0
         self._loop.add_reader(process.job_socket, self._socket_readable)
         self._loop.add_reader(process.log_pipe, self._log_readable)
         process.exited.add_done_callback(self._process_exited)
@@ -114,6 +96,20 @@ class Child:
         """Whether it can take a job, or has one."""
         return not self.process.exited.done() and self._kill is None and not self._hung_up
 
+    @property
+    def having(self) -> Attempt | None:
+        """The attempt that it is at."""
+        return self._attempts[0] if self._attempts else None
+
+    @property
+    def held(self) -> int:
+        """How many attempts it has: the one that it is at, and those that come after it."""
+        return len(self._attempts)
+
+    def ahead(self) -> list[Attempt]:
+        """Return the attempts that have not begun and were not taken back."""
+        return [attempt for attempt in self._attempts if attempt.since is None and not attempt.withdrawn]
+
     async def ready(self) -> None:
         """Wait until it stands in its sandbox. Raises ChildFailed, LayerMissing."""
         try:
@@ -122,39 +118,31 @@ class Child:
             raise ChildFailed(f"a child must be ready within {_BOOT_SECONDS:g} s") from None
         self.base_memory = self.resident_memory
 
-    async def render(self, job: Job, limits: Limits, output: int) -> Observation:
-        """Have a job rendered into the descriptor `output`; return what was seen when it is over."""
-        usable = self.alive
-        started = time.monotonic()
-        self.having, self._kill, self.reserved_for = Having(job, limits, started), None, job.id
-        self._reply = self._loop.create_future()
-        self._messages = 0
+    def give(self, attempt: Attempt) -> None:
+        """Have a job rendered, after those that it has. It is on its way with the next `flush`."""
+        if not self.alive:
+            # Its end has been told, and nobody tells it again.
+            self._loop.call_soon(attempt.on_end, attempt, None)
+            return
+        self._attempts.append(attempt)
+        self._mailbox.put(attempt)
+        if len(self._attempts) == 1:
+            self._begin(attempt)
+
+    def flush(self) -> None:
+        """Send what it was given; a child that does not read runs into its deadline like any other."""
+        self._mailbox.flush()
+
+    def _begin(self, attempt: Attempt) -> None:
+        """Take it that the child is at this attempt now."""
+        attempt.since = time.monotonic()
         self._tail.clear()
-        if not usable:
-            # It died while it was idle, after it was chosen for this job: its end has been told, and nobody tells it
-            # again. The job never reached it.
-            self.kill(Outcome.INTERNAL, "the child ended before it had the job")
-            self._settle(None)
-        sample = self._memory_sample(limits.memory)
-        if self.group is not None:
+        attempt.sample = self._memory_sample(attempt.limits.memory)
+        if self.group is not None and self._group_limit != attempt.limits.memory:
+            self._group_limit = attempt.limits.memory
             with contextlib.suppress(OSError):  # the other limits hold
-                self.group.limit(limits.memory + memory.ALLOWANCE)
-        deadline = self._loop.call_later(limits.timeout, self._over_time, limits.timeout)
-        sending = asyncio.ensure_future(self._send(job, limits, output))
-        try:
-            reply = await self._reply
-        finally:
-            deadline.cancel()
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await sending
-            self._watch.remove(sample)
-            self.having = self.reserved_for = None
-        status = None
-        if reply is None:
-            status = await asyncio.shield(self.process.exited)
-        self.jobs_done += 1
-        return self._observe(reply, status, sample, time.monotonic() - started)
+                self.group.limit(attempt.limits.memory + memory.ALLOWANCE)
+        self._deadline = self._loop.call_later(attempt.limits.timeout, self._over_time, attempt.limits.timeout)
 
     def _memory_sample(self, limit: int) -> MemorySample:
         """Watch the memory of an attempt: the child's own, or with it that of all that it may start."""
@@ -165,35 +153,48 @@ class Child:
         self._watch.add(sample)
         return sample
 
-    def _observe(
-        self, reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample, seconds: float
-    ) -> Observation:
-        if status is not None and self.jobs_done == 1:
-            # The kernel's own count of its life, which was this job: what came and went between two looks is in it.
-            sample.last = max(sample.last, status.peak_memory_bytes or 0)
-        cpu = usage.cpu_seconds(reply, status, self.cpu_seconds, seconds)
-        self.cpu_seconds += cpu or 0.0
-        return Observation(
-            reply=reply,
-            kill=self._kill if reply is None else None,
-            status=status,
+    def _end(self, reply: dict[str, Any] | None, status: ExitStatus | None = None) -> None:
+        """Take it that the child is done with the attempt that it was at: by an answer, or with its process."""
+        attempt = self._attempts.popleft()
+        assert attempt.sample is not None  # noqa: S101 - its turn had come
+        self._watch.remove(attempt.sample)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self.jobs_done += 1
+        seen = attempt.observe(
+            reply,
+            self._kill,
+            status,
+            cpu_before=self._cpu_seconds,
+            first=self.jobs_done == 1,
             stderr_tail=self._tail.decode(errors="replace"),
-            starved=sample.starved,
-            out_of_memory=self.group is not None and self.group.out_of_memory,
-            cpu_seconds=cpu,
-            peak_memory_bytes=usage.peak_memory(reply, status, sample),
+            out_of_memory=status is not None and self.group is not None and self.group.out_of_memory,
         )
+        self._cpu_seconds += seen.cpu_seconds or 0.0
+        attempt.on_end(attempt, seen)
+        if self._kill is not None or self._over:
+            # Whatever it does until it is dead, of these nothing counts.
+            self._hand_back()
+        elif self._attempts and self._attempts[0].since is None:
+            self._begin(self._attempts[0])
+
+    def _hand_back(self) -> None:
+        while self._attempts:
+            attempt = self._attempts.popleft()
+            attempt.on_end(attempt, None)
 
     def kill(self, outcome: Outcome, reason: str, *, perhaps_dead: bool = False) -> None:
-        """Kill it; its attempt, if it has one, ends with that outcome unless a reply came before."""
+        """Kill it; the attempt that it is at, if any, ends with that outcome unless an answer came before."""
         if self._kill is None:
             self._kill = Kill(outcome, reason, perhaps_dead)
         self.process.kill()
 
-    def abort(self, job_id: str, outcome: Outcome, reason: str) -> None:
-        """Kill it if it has this job, or is about to get it; a job that it is done with cannot be stopped here."""
-        if self.reserved_for == job_id:
-            self.kill(outcome, reason)
+    def abort(self, attempt: Attempt, outcome: Outcome, reason: str) -> bool:
+        """Kill it if it is at this attempt, and say whether: one that it is done with cannot be stopped here."""
+        if self.having is not attempt:
+            return False
+        self.kill(outcome, reason)
+        return True
 
     async def close(self) -> None:
         """Kill it if it lives, wait until it is reaped, close our descriptors."""
@@ -202,27 +203,10 @@ class Child:
         # Who waits for a future that is done may go on before its callbacks are called: ours must not read from numbers
         # that are another's by then.
         self._process_exited(self.process.exited)
+        self._mailbox.close()
         self._loop.remove_reader(self.process.job_socket)
         self._loop.remove_reader(self.process.log_pipe)
         self.process.close()
-
-    async def _send(self, job: Job, limits: Limits, output: int) -> None:
-        """Send the job; a child that does not read it runs into its deadline like any other."""
-        head = {
-            "id": job.id,
-            "attempt": job.token.attempt,
-            "kind": job.kind,
-            "limits": {"memory": limits.memory, "cpu": limits.cpu, "output": limits.output},
-        }
-        frame = memoryview(wire.encode_job(head, job.spec, job.config))
-        sock = self.process.job_socket
-        try:
-            sent = wire.send_start(sock, frame, [output])
-            if sent < len(frame):
-                await self._loop.sock_sendall(sock, frame[sent:])
-        except OSError:
-            # It died, or closed its end: the reader sees the same and settles the attempt.
-            return
 
     def _over_time(self, seconds: float) -> None:
         self.kill(Outcome.TIMEOUT, f"over its time of {seconds:g} s")
@@ -256,37 +240,25 @@ class Child:
             self._broke_protocol(f"a message could not be handled: {type(error).__name__}")
 
     def _handle(self, message: dict[str, Any]) -> None:
-        kind = message.get("type")
         if not self._ready.done():
-            self._handle_boot(kind, message)
+            self._handle_boot(message)
             return
         # orjson takes a nesting that Python's own repr does not: nothing of a stranger's is to be looked into.
         if any(isinstance(value, dict | list) for value in message.values()):
             self._broke_protocol("a message must hold nothing but texts, numbers, true, false and null")
             return
-        self._messages += 1
-        if self._messages > _MESSAGES + _MESSAGES_PER_SECOND * self._seconds_with_job():
-            self._broke_protocol(f"a child may say {_MESSAGES_PER_SECOND} things a second, and {_MESSAGES} at once")
-            return
-        job = self.having.job if self.having else None
-        if job is None or message.get("id") != job.id or message.get("attempt") != job.token.attempt:
+        attempt = self.having
+        if attempt is None:
             self._broke_protocol("a message must be about the job that the child has")
-        elif kind == "progress":
-            fraction = message.get("progress")
-            if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
-                self._broke_protocol("progress must be from 0 to 1")
-            else:
-                self._on_progress(job.id, float(fraction))
-        elif kind == "done":
-            self._settle(message)
-        else:
-            self._broke_protocol(f"a message must be progress or done, got {str(kind)[:50]!r}")
+        elif (rule := attempt.breach(message)) is not None:
+            self._broke_protocol(rule)
+        elif message["type"] == "done":
+            self._end(message)
+        elif not attempt.withdrawn:
+            self._on_progress(attempt.job.id, float(message["progress"]))
 
-    def _seconds_with_job(self) -> float:
-        return time.monotonic() - self.having.since if self.having else 0.0
-
-    def _handle_boot(self, kind: object, message: dict[str, Any]) -> None:
-        if kind == "ready":
+    def _handle_boot(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "ready":
             self.layers, self.proved = message["layers"], message["proved"]
             self._ready.set_result(None)
         else:
@@ -296,10 +268,6 @@ class Child:
         if not self._ready.done():
             self._ready.set_exception(error)
             self._ready.exception()  # seen, also where nobody waits any more
-
-    def _settle(self, reply: dict[str, Any] | None) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(reply)
 
     def _broke_protocol(self, reason: str, *, perhaps_dead: bool = False) -> None:
         self.kill(Outcome.PROTOCOL, f"the child broke the protocol of its pipe: {reason}", perhaps_dead=perhaps_dead)
@@ -319,7 +287,7 @@ class Child:
         del self._tail[:-_TAIL_BYTES]
 
     def _process_exited(self, _: asyncio.Future[ExitStatus]) -> None:
-        """Read what it said before it died, then settle: a reply that came through counts. Done once."""
+        """Read what it said before it died, then settle: an answer that came through counts. Done once."""
         if self._over:
             return
         self._over = True
@@ -331,4 +299,5 @@ class Child:
             self._log_readable()
         tail = self._tail.decode(errors="replace").strip()
         self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
-        self._settle(None)
+        if self._attempts:
+            self._end(None, self.process.exited.result())

@@ -8,23 +8,26 @@ is found by the next poll, since it is in none of the three, and is given back.
 
 from __future__ import annotations
 
-import asyncio
 import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from supervisor.attempt import Attempt
 from supervisor.child import Child
 from supervisor.model import Ack, Ending, Job, Token
 
 
 @dataclass(slots=True)
 class Running:
-    """An attempt that a child has, and the progress that it told, from 0 to 1."""
+    """An attempt that a child was given, and is not over."""
 
-    job: Job
+    attempt: Attempt
     child: Child
-    task: asyncio.Task[None]
-    progress: float = 0.0
+
+    @property
+    def job(self) -> Job:
+        """Its job."""
+        return self.attempt.job
 
 
 class Claims:
@@ -69,16 +72,24 @@ class Claims:
         """Whether a job waits or runs here."""
         return bool(self.attempts(job_id)) or any(job.id == job_id for job in self.waiting)
 
-    def start(self, job: Job, child: Child, task: asyncio.Task[None]) -> None:
-        """Take it that a child has the job."""
-        self._running[job.id, job.token.attempt] = Running(job, child, task)
+    def start(self, attempt: Attempt, child: Child) -> None:
+        """Take it that a child was given the attempt."""
+        job = attempt.job
+        self._running[job.id, job.token.attempt] = Running(attempt, child)
 
-    def end(self, job: Job, ending: Ending) -> None:
+    def end(self, attempt: Attempt, ending: Ending) -> None:
         """Take it that the attempt is over, and owe its ending."""
-        running = self._running.pop((job.id, job.token.attempt))
-        ending.progress = running.progress
+        job = attempt.job
+        del self._running[job.id, job.token.attempt]
+        ending.progress = attempt.progress
         self._moved.pop((job.id, job.token), None)
         self.owe(Ack(job.id, job.token, ending), job)
+
+    def take_back(self, attempt: Attempt) -> None:
+        """Take it that the attempt never began: its job is the first of those that wait."""
+        job = attempt.job
+        del self._running[job.id, job.token.attempt]
+        self.waiting.appendleft(job)
 
     def give_up(self, job_id: str | None = None) -> None:
         """Owe back, as never started, what waits: all of it, or one job."""
@@ -101,9 +112,9 @@ class Claims:
     def move(self, job_id: str, fraction: float) -> bool:
         """Take note of a running job's progress; False when it did not move."""
         running = next(reversed(self.attempts(job_id)), None)
-        if running is None or fraction <= running.progress:
+        if running is None or fraction <= running.attempt.progress:
             return False
-        running.progress = fraction
+        running.attempt.progress = fraction
         self._moved[job_id, running.job.token] = fraction
         return True
 

@@ -90,12 +90,13 @@ class Dispatcher:
     def name_held(self) -> None:
         """Claim again, and look for what was said meanwhile. The poll tells the others first that we live."""
         self._nameless = False
+        self.attempts.closed = self._draining
         self._lookout.look = True
         self.poll_now()
 
     def child_is_free(self) -> None:
         """Take note that a child came up or finished."""
-        self.attempts.start_waiting()
+        self.attempts.start_soon()
         self._event.set()
 
     def progress(self, job_id: str, fraction: float) -> None:
@@ -125,6 +126,7 @@ class Dispatcher:
         self._give_up_waiting()
 
     def _give_up_waiting(self) -> None:
+        self.attempts.closed = True
         self._claims.give_up()
         self._event.set()
 
@@ -135,7 +137,7 @@ class Dispatcher:
 
     def progress_of(self, job_id: str) -> float:
         """Return how far a job that runs here says that it is, from 0 to 1."""
-        return max((running.progress for running in self._claims.attempts(job_id)), default=0.0)
+        return max((running.attempt.progress for running in self._claims.attempts(job_id)), default=0.0)
 
     @property
     def makes_progress(self) -> bool:
@@ -254,7 +256,7 @@ class Dispatcher:
         if self._draining or self._nameless:
             return 0
         ahead = self._pace.prefetch(self._settings.concurrency)
-        return max(0, self._pool.free + ahead - len(self._claims.waiting))
+        return max(0, self._pool.free + ahead - len(self._claims.waiting) - self._pool.ahead)
 
     def _settle(self, verdict: Verdict) -> None:
         """Act on what the database made of an ack."""

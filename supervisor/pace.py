@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_MOST_PREFETCH = 64
+_MOST_PREFETCH = 128
+_SHORT = 0.005
+"""Seconds; jobs of a kind that take less on average are given to a child several at once."""
+_AHEAD_SECONDS = 0.01
+"""How much work a child may hold beyond the job that it is at; what it holds waits if that one is slow."""
+_MOST_AHEAD, _MOST_FILES_AHEAD = 32, 4
+"""Jobs that a child may hold beyond that, of kinds that write nothing and of others, whose files it holds open."""
 _WEIGHT = 0.2
 """Of the newest measurement, in averages that forget."""
 
@@ -15,10 +21,21 @@ class Pace:
 
     _job: float = 0.0
     _exchange: float = 0.005
+    _kinds: dict[str, float] = field(default_factory=dict)
 
-    def job_took(self, seconds: float) -> None:
+    def job_took(self, kind: str, seconds: float) -> None:
         """Take the time of an attempt."""
         self._job += _WEIGHT * (seconds - self._job)
+        before = self._kinds.get(kind, seconds)
+        self._kinds[kind] = before + _WEIGHT * (seconds - before)
+
+    def ahead(self, kind: str, *, writes: bool) -> int:
+        """Return how many jobs of a kind a child may hold beyond the one that it is at."""
+        took = self._kinds.get(kind, _SHORT)
+        if took >= _SHORT:
+            return 0
+        most = _MOST_FILES_AHEAD if writes else _MOST_AHEAD
+        return min(most, int(_AHEAD_SECONDS / took)) if took else most
 
     def exchange_took(self, seconds: float) -> None:
         """Take the time of a claim."""

@@ -28,7 +28,7 @@ from supervisor.settings import Reuse, Settings
 log = structlog.get_logger()
 
 _SPARES = 1
-_JOBS_PER_CHILD = 200
+_JOBS_PER_CHILD = 1000
 _CHILD_SECONDS = 3600.0
 _CHILD_GROWTH = 64 * 1024 * 1024
 _BACKOFF = (0.1, 10.0)
@@ -138,11 +138,35 @@ class Pool:
         child.tenant = tenant
         return child
 
+    def with_room(self, kind: str, tenant: str | None, most: int) -> Child | None:
+        """Return a child that is at a job of that kind and may hold another for that tenant, `most` beyond the one it is at."""
+        if self.free or not self.kinds[kind].reusable:
+            return None
+        found = None
+        for child in self._busy:
+            having = child.having
+            if (
+                child.alive
+                and having is not None
+                and having.job.kind == kind
+                and child.held <= (most if found is None else found.held - 1)
+                and child.jobs_done + child.held < _JOBS_PER_CHILD
+                and self._may_have_another(child, tenant)
+            ):
+                found = child
+        return found
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs children hold beyond those that they are at."""
+        return sum(max(0, child.held - 1) for child in self._busy)
+
     def _may_have(self, child: Child, tenant: str | None, *, reusable: bool) -> bool:
-        if not child.jobs_done:
-            return True
+        return not child.jobs_done or (reusable and self._may_have_another(child, tenant))
+
+    def _may_have_another(self, child: Child, tenant: str | None) -> bool:
         reuse = self._settings.reuse_children
-        return reusable and (reuse is Reuse.ANY or (reuse is Reuse.TENANT and child.tenant == tenant))
+        return reuse is Reuse.ANY or (reuse is Reuse.TENANT and child.tenant == tenant)
 
     def _needs_of(self, kind: str) -> str | None:
         return kind if kind in self._settings.allowed_needs else None
@@ -155,7 +179,12 @@ class Pool:
             self._retire(idle)
 
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
-        """Take a child back after its job: to go on, or to be ended and replaced."""
+        """Take a child back after its job: to go on, or to be ended and replaced. Told of each job that it held."""
+        if child.held and self._may_go_on(child, kind, outcome):
+            self._on_free()
+            return
+        if child not in self._busy:
+            return  # it has been taken back already, and is being ended
         self._busy.discard(child)
         surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency + _SPARES
         if not surplus and self._may_go_on(child, kind, outcome):
@@ -187,6 +216,7 @@ class Pool:
         """End a child; its place is filled at once."""
         with contextlib.suppress(ValueError):
             self._idle.remove(child)
+        child.kill(Outcome.INTERNAL, "the child is not used any more")
         self._run(self.nursery.bury(child))
         self._fill()
 

@@ -1,22 +1,28 @@
-"""One attempt: limits, the output file, the child, the publication. Turns what was seen into an ending."""
+"""What an attempt needs around its child: limits, the output file, the publication. Turns what was seen into an ending."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
+from collections.abc import Callable
 
 import structlog
 
 from renderer.outcome import Outcome
 from supervisor.artifacts import ArtifactDirectory, BadOutput, OutputFile
-from supervisor.child import Child, Limits
+from supervisor.attempt import Attempt, Limits
+from supervisor.child import Child
 from supervisor.classify import Observation, classify, printable
 from supervisor.model import MEGABYTE, Artifact, Ending, Job
 from supervisor.pool import Pool
 from supervisor.settings import Settings
 
 log = structlog.get_logger()
+
+
+Told = Callable[[Attempt, Ending | None], None]
+"""Who is told how an attempt ended; None when it never began, and goes back."""
 
 
 class Runner:
@@ -26,6 +32,10 @@ class Runner:
         self._settings = settings
         self._pool = pool
         self._artifacts = artifacts
+        self._loop = asyncio.get_running_loop()
+        self._publishing: set[asyncio.Task[None]] = set()
+        # The wall clock is what ends a job; the kernel's count is there for a supervisor that was stopped.
+        self._processors = len(os.sched_getaffinity(0))
 
     def limits(self, job: Job) -> Limits:
         """Return the limits of a job's attempt: what it asks for, never above what the operator allows."""
@@ -34,64 +44,101 @@ class Runner:
         memory = min(job.memory_mb or settings.memory_limit_mb, settings.memory_limit_mb)
         return Limits(
             timeout=timeout,
-            # The wall clock is what ends a job; the kernel's count is there for a supervisor that was stopped.
-            cpu=timeout * len(os.sched_getaffinity(0)) + 5,
+            cpu=timeout * self._processors + 5,
             memory=memory * MEGABYTE,
             output=settings.output_limit_mb * MEGABYTE,
         )
 
-    async def attempt(self, job: Job, child: Child) -> Ending:
-        """Render and publish; never raises for what a job or the disk does.
+    def start(self, job: Job, child: Child, told: Told) -> Attempt:
+        """Give a job to a child; `told` hears of its end, later. Never raises for what a job or the disk does."""
+        output = None
+        try:
+            if self._pool.kinds[job.kind].writes_output:
+                output = self._artifacts.open_output()
+        except OSError as error:
+            attempt = Attempt(job, self.limits(job), None, _unheard)
+            self._pool.give_back(child, job.kind, Outcome.OK)
+            ending = Ending(Outcome.INTERNAL, f"no file for the output: {error}")
+            self._loop.call_soon(told, attempt, ending)
+            return attempt
+
+        def over(attempt: Attempt, seen: Observation | None) -> None:
+            self._over(attempt, child, output, seen, told)
+
+        attempt = Attempt(job, self.limits(job), output.fd if output else None, over)
+        child.give(attempt)
+        return attempt
+
+    async def attempt(self, job: Job, child: Child) -> Ending | None:
+        """Render and publish one job and wait for its end; None when it never began."""
+        over: asyncio.Future[Ending | None] = self._loop.create_future()
+
+        def told(_: Attempt, ending: Ending | None) -> None:
+            if not over.done():
+                over.set_result(ending)
+
+        self.start(job, child, told)
+        child.flush()
+        return await over
+
+    def _over(
+        self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation | None, told: Told
+    ) -> None:
+        """Take it that the child is done with an attempt.
 
         The child is back in the pool before the artifact is published: it need not wait for the disk.
         """
-        started = time.monotonic()
+        job = attempt.job
+        ending = None
         try:
-            output = self._artifacts.open_output(wanted=self._pool.kinds[job.kind].writes_output)
-        except OSError as error:
-            self._pool.give_back(child, job.kind, Outcome.OK)
-            return Ending(Outcome.INTERNAL, f"no file for the output: {error}", started=started)
-        try:
-            ending = await self._render(job, child, output, started)
+            if seen is None:
+                self._pool.give_back(child, job.kind, Outcome.INTERNAL)
+            else:
+                ending = self._ending(attempt, child, output, seen)
+                self._pool.give_back(child, job.kind, ending.outcome)
         except Exception as error:
             # Charged to the job, or one that has us fail could do so for ever.
             log.exception("attempt.failed", job_id=job.id, attempt=job.token.attempt, correlation_id=job.correlation_id)
             reason = f"the supervisor failed on this attempt: {type(error).__name__}"
             child.kill(Outcome.RENDER_ERROR, reason)
             self._pool.give_back(child, job.kind, Outcome.RENDER_ERROR)
-            ending = Ending(Outcome.RENDER_ERROR, reason, started=started, child_ended=True)
-        finally:
-            output.close()
-        ending.finished = time.monotonic()
-        return ending
+            ending = Ending(Outcome.RENDER_ERROR, reason, started=attempt.since or time.monotonic(), child_ended=True)
+        if output is None or ending is None or ending.outcome is not Outcome.OK or attempt.withdrawn:
+            if output is not None:
+                output.close()
+            told(attempt, ending)
+            return
+        assert seen is not None and seen.reply is not None  # noqa: S101, PT018 - or it had not gone well
+        publishing = self._loop.create_task(
+            self._publish(attempt, output, str(seen.reply["content_type"]), ending, told), name=f"publish {job.id}"
+        )
+        self._publishing.add(publishing)
+        publishing.add_done_callback(self._publishing.discard)
 
-    async def _render(self, job: Job, child: Child, output: OutputFile, started: float) -> Ending:
-        limits = self.limits(job)
-        seen = await child.render(job, limits, output.fd)
+    def _ending(self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation) -> Ending:
         outcome, message = classify(seen)
-        if outcome is Outcome.INTERNAL and seen.reply is not None and not output.disk_is_full:
+        if outcome is Outcome.INTERNAL and seen.reply is not None and not (output and output.disk_is_full):
             # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
             outcome = Outcome.RENDER_ERROR
-        self._log_end(job, child, seen, outcome)
-        self._pool.give_back(child, job.kind, outcome)
-        ending = Ending(
+        self._log_end(attempt.job, child, seen, outcome)
+        return Ending(
             outcome,
             message,
-            started=started,
+            started=attempt.since or time.monotonic(),
             peak_memory_bytes=seen.peak_memory_bytes,
             cpu_seconds=seen.cpu_seconds,
             exit_signal=seen.status.signal if seen.status else None,
             # Of a job that went well nobody reads it.
             stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
             child_ended=seen.reply is None,
-            timeout_seconds=limits.timeout,
-            memory_limit_bytes=limits.memory,
+            timeout_seconds=attempt.limits.timeout,
+            memory_limit_bytes=attempt.limits.memory,
         )
-        if outcome is Outcome.OK and self._pool.kinds[job.kind].writes_output and seen.reply is not None:
-            await self._publish(job, output, seen.reply["content_type"], ending)
-        return ending
 
-    async def _publish(self, job: Job, output: OutputFile, content_type: str, ending: Ending) -> None:
+    async def _publish(
+        self, attempt: Attempt, output: OutputFile, content_type: str, ending: Ending, told: Told
+    ) -> None:
+        job = attempt.job
         try:
             # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
             ending.artifact = await asyncio.to_thread(
@@ -101,6 +148,20 @@ class Runner:
             ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
         except OSError as error:
             ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
+        except Exception as error:
+            # As in `_over`.
+            log.exception("attempt.failed", job_id=job.id, attempt=job.token.attempt, correlation_id=job.correlation_id)
+            ending.outcome = Outcome.RENDER_ERROR
+            ending.error = f"the supervisor failed on this attempt: {type(error).__name__}"
+        finally:
+            output.close()
+        ending.finished = time.monotonic()
+        told(attempt, ending)
+
+    async def published(self) -> None:
+        """Wait until nothing is being published."""
+        while self._publishing:
+            await asyncio.gather(*self._publishing, return_exceptions=True)
 
     def withdraw(self, job: Job, artifact: Artifact) -> None:
         """Remove an artifact whose attempt does not count; it was never visible."""
@@ -122,3 +183,7 @@ class Runner:
                 exit_signal=seen.status.signal if seen.status else None,
                 exit_code=seen.status.code if seen.status else None,
             )
+
+
+def _unheard(_attempt: Attempt, _seen: Observation | None) -> None:
+    """Be told of the end of an attempt that no child was given."""

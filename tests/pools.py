@@ -10,8 +10,9 @@ from typing import Any
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
-from supervisor.child import Child, Limits
-from supervisor.classify import classify
+from supervisor.attempt import Attempt, Limits
+from supervisor.child import Child
+from supervisor.classify import Observation, classify
 from supervisor.model import Job, Token
 from supervisor.pool import Pool
 from supervisor.settings import load
@@ -49,6 +50,14 @@ class OneChild(Pool):
         return child
 
 
+async def attempt(child: Child, job: Job, output: int, limits: Limits = LIMITS) -> Observation | None:
+    """Have a child try a job, and write to a descriptor; return what was seen, or None when it never began."""
+    over: asyncio.Future[Observation | None] = asyncio.get_running_loop().create_future()
+    child.give(Attempt(job, limits, output, lambda _, seen: over.set_result(seen)))
+    child.flush()
+    return await over
+
+
 async def render(pool: OneChild, kind: str, spec: dict[str, Any]) -> tuple[Child, dict[str, Any]]:
     """Render one job in a child of the pool; return the child, which is not given back, and its report."""
     child, artifact = await draw(pool, kind, spec)
@@ -60,7 +69,8 @@ async def draw(pool: OneChild, kind: str, spec: dict[str, Any]) -> tuple[Child, 
     child = await pool.taken(kind)
     job = Job("j1", Token(1, 1), kind, json.dumps(spec), "{}", None, None, None, None)
     with tempfile.TemporaryFile() as output:
-        seen = await child.render(job, LIMITS, output.fileno())
+        seen = await attempt(child, job, output.fileno())
+        assert seen is not None
         assert classify(seen)[0] is Outcome.OK, seen
         output.seek(0)
         return child, output.read()

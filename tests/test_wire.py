@@ -188,12 +188,46 @@ def test_a_blocking_end_refuses_a_long_frame(ends: tuple[socket.socket, socket.s
 def test_a_job_is_three_lines(ends: tuple[socket.socket, socket.socket]) -> None:
     """Head, spec and config arrive as they were given, the texts byte for byte, a spec that is no JSON among them."""
     spec, config = '{"text": "a\\nb — ü", "n": 1.0}', "{}"
-    ends[0].sendall(wire.encode_job({"id": "j1", "attempt": 2}, spec, config))
-    received = wire.receive_body(ends[1], 1000)
-    assert received is not None
-    assert wire.decode_job(received[0]) == ({"id": "j1", "attempt": 2}, spec.encode(), b"{}")
+    head = {"id": "j1", "attempt": 2, "writes": False}
+    ends[0].sendall(wire.encode_job(head, spec, config))
+    assert wire.JobReader(ends[1]).next() == (head, spec.encode(), b"{}", None)
     deep = "[" * 5000
     assert wire.decode_job(wire.encode_job({}, deep, config)[wire.HEADER.size :])[1] == deep.encode()
+
+
+def test_jobs_that_come_together_are_read_apart(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Several in one piece and one in several: each with its own descriptor, or none."""
+    frames = [wire.encode_job({"id": number, "writes": number != 2}, "{}", "{}") for number in (1, 2, 3)]
+    pipes = [os.pipe() for _ in range(2)]
+    wire.send_start(ends[0], memoryview(b"".join(frames))[:-5], [writer for _, writer in pipes])
+    jobs = wire.JobReader(ends[1])
+    first, second = jobs.next(), jobs.next()
+    ends[0].sendall(frames[-1][-5:])
+    third = jobs.next()
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert [job[0]["id"] for job in (first, second, third)] == [1, 2, 3]
+    assert second[3] is None
+    for job, (reader, writer) in zip((first, third), pipes, strict=True):
+        assert job[3] is not None
+        assert os.path.sameopenfile(job[3], writer)
+        wire.close_all([job[3], reader, writer])
+    ends[0].close()
+    assert jobs.next() is None
+
+
+def test_a_stream_of_jobs_that_ends_in_mid_frame(ends: tuple[socket.socket, socket.socket]) -> None:
+    """It is an error, not the end of the work; and so is a frame that says it is longer than any job."""
+    ends[0].sendall(wire.encode_job({"writes": False}, "{}", "{}")[:-1])
+    ends[0].close()
+    with pytest.raises(WireError, match="into a frame"):
+        wire.JobReader(ends[1]).next()
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(wire.HEADER.pack(2**32 - 1))
+        with pytest.raises(WireError, match="at most"):
+            wire.JobReader(far).next()
 
 
 @pytest.mark.parametrize("body", [b"", b"{}\n{}", b"{}\n{}\n{}\n{}", b"[]\n{}\n{}", b"{\n{}\n{}"])

@@ -83,7 +83,7 @@ def default_signals(birth: Birth) -> None:
 
 def only_given_descriptors(birth: Birth) -> None:
     """Keep the job socket (3), the log pipe (1, 2) and /dev/null (0); close all others."""
-    null = os.open("/dev/null", os.O_RDONLY)
+    null = os.open("/dev/null", os.O_RDWR)  # the output, too, of a kind that writes none
     # The three may stand on each other's numbers: copy them out of the way, then into place.
     spares = [os.dup(descriptor) for descriptor in (null, birth.log_pipe, birth.job_socket)]
     top = [_above(descriptor, JOB_SOCKET) for descriptor in spares]

@@ -327,12 +327,19 @@ free as materialized (
         for update skip locked
     ) o
 ),
+-- A claim that the server forgets in a crash was never made: the job is still there, and the next who claims it gets a token
+-- under which the old attempt counts for nothing. So a statement that only claims does not wait for the disk. What
+-- is acknowledged does, and with it all that was claimed before.
+undurable as materialized (
+    select set_config('synchronous_commit', 'off', true) as now where not exists (select from ack)
+),
 claimed as (
     update jobsupervisor.job j
     set state = 'processing', owner = %(owner)s, attempt = j.attempt + 1, progress = 0, started_at = now(),
         updated_at = now()
     from free f
-    where j.id = f.id
+    -- The second condition always holds: a part that nobody reads is not run.
+    where j.id = f.id and (select count(*) from undurable) < 2
     returning
         j.id, j.attempt, j.kind, j.spec::text as spec, j.config::text as config, f.position,
         extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id,

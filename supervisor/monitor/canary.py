@@ -75,8 +75,9 @@ class Canary:
             user_id=None,
             correlation_id="canary",
         )
-        child.reserved_for = job.id
         ending = await self._runner.attempt(job, child)
+        if ending is None:
+            return Proof(works=False, found="the child of a trial render ended before it began")
         if ending.artifact is not None:
             self._runner.withdraw(job, ending.artifact)
         if ending.outcome is not Outcome.OK:

@@ -78,14 +78,14 @@ class Monitor(Collector):
 
     @staticmethod
     def _state(child: Child) -> ChildState:
-        now, having = time.monotonic(), child.having
+        having = child.having
         return ChildState(
             number=child.number,
             pid=child.process.pid,
             kind=having.job.kind if having else None,
             job_id=having.job.id if having else None,
             user_id=having.job.user_id if having else None,
-            seconds=now - having.since if having else None,
+            seconds=having.seconds() if having else None,
             memory=child.resident_memory,
             memory_limit=having.limits.memory if having else None,
             jobs_done=child.jobs_done,

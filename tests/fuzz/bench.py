@@ -9,11 +9,12 @@ from typing import Self
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
-from supervisor.child import Child, Limits
+from supervisor.attempt import Limits
+from supervisor.child import Child
 from supervisor.classify import classify
 from supervisor.model import Job, Token
 from tests.fuzz.case import Case, Seen
-from tests.pools import OneChild
+from tests.pools import OneChild, attempt
 
 LIMITS = Limits(timeout=10, cpu=12, memory=256 * 1024 * 1024, output=64 * 1024 * 1024)
 
@@ -50,7 +51,8 @@ class Bench:
 async def _render(child: Child, case: Case) -> Seen:
     job = Job("fuzz", Token(1, 1), case.kind, case.spec, case.config, None, None, None, None)
     with tempfile.TemporaryFile() as output:
-        observed = await child.render(job, LIMITS, output.fileno())
+        observed = await attempt(child, job, output.fileno(), LIMITS)
+        assert observed is not None
         outcome, message = classify(observed)
         content_type = str((observed.reply or {}).get("content_type", ""))
         output.seek(0)
