@@ -70,8 +70,10 @@ class Child:
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
         self._mailbox = Mailbox(process.job_socket)
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._group_limit = 0
+        self._sample: MemorySample | None = None
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
@@ -142,24 +144,49 @@ class Child:
             self._group_limit = attempt.limits.memory
             with contextlib.suppress(OSError):  # the other limits hold
                 self.group.limit(attempt.limits.memory + memory.ALLOWANCE)
-        self._deadline = self._loop.call_later(attempt.limits.timeout, self._over_time, attempt.limits.timeout)
+        self._deadline = attempt.since + attempt.limits.timeout
+        if self._alarm is None or self._alarm.when() > self._deadline:
+            self._set_alarm()
 
     def _memory_sample(self, limit: int) -> MemorySample:
         """Watch the memory of an attempt: the child's own, or with it that of all that it may start."""
-        ancestors = [] if self.needs_of is None else [self._process_info, memory.find(self.process.keeper)]
-        sample = MemorySample(
-            self._process_info, self.base_memory, limit, self._over_memory, [found for found in ancestors if found]
-        )
+        if self._sample is None:
+            ancestors = [] if self.needs_of is None else [self._process_info, memory.find(self.process.keeper)]
+            self._sample = MemorySample(
+                self._process_info, self.base_memory, limit, self._over_memory, [found for found in ancestors if found]
+            )
+        sample = self._sample
+        sample.begin(limit)
         self._watch.add(sample)
         return sample
+
+    def _set_alarm(self) -> None:
+        """Be called at the deadline of the attempt that it is at: not one timer for each, jobs are shorter than timers cost."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        attempt = self.having
+        if attempt is None or self._kill is not None:
+            return
+        if time.monotonic() < self._deadline:
+            self._set_alarm()
+            return
+        self.kill(Outcome.TIMEOUT, f"over its time of {attempt.limits.timeout:g} s")
+
+    def _stop_watching(self) -> None:
+        """Have no timer while it has no job: an idle child costs nothing."""
+        if self._sample is not None:
+            self._watch.remove(self._sample)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _end(self, reply: dict[str, Any] | None, status: ExitStatus | None = None) -> None:
         """Take it that the child is done with the attempt that it was at: by an answer, or with its process."""
         attempt = self._attempts.popleft()
-        assert attempt.sample is not None  # noqa: S101 - its turn had come
-        self._watch.remove(attempt.sample)
-        if self._deadline is not None:
-            self._deadline.cancel()
         self.jobs_done += 1
         seen = attempt.observe(
             reply,
@@ -177,6 +204,8 @@ class Child:
             self._hand_back()
         elif self._attempts and self._attempts[0].since is None:
             self._begin(self._attempts[0])
+        if not self._attempts:
+            self._stop_watching()
 
     def _hand_back(self) -> None:
         while self._attempts:
@@ -207,9 +236,6 @@ class Child:
         self._loop.remove_reader(self.process.job_socket)
         self._loop.remove_reader(self.process.log_pipe)
         self.process.close()
-
-    def _over_time(self, seconds: float) -> None:
-        self.kill(Outcome.TIMEOUT, f"over its time of {seconds:g} s")
 
     def _over_memory(self, sample: MemorySample) -> None:
         self.kill(

@@ -37,6 +37,11 @@ _HUNG_SECONDS = 300.0
 """How long one turn may take. Its statements end within a minute each, by themselves or by the kernel's count (see
 supervisor/store/connection.py); behind a pooler, where no such limit can be set, this is what ends a wait for nothing."""
 
+_MANY = 16
+_GATHER_SECONDS = 0.01
+"""How long acks wait for others, where jobs are so short that this many are claimed ahead: a statement for each few of them
+would cost more than they do."""
+
 
 class Dispatcher:
     """The loop of one supervisor."""
@@ -174,6 +179,8 @@ class Dispatcher:
     async def _sleep(self) -> None:
         """Wait for an event or for the next time that something is due."""
         wake_at = min(self._due.next, self._lookout.wake_at if self._capacity() else NEVER)
+        if self._gathers():
+            wake_at = min(wake_at, self._due.gather_until)
         # Unasked, the server says only that the session is at its end: a poll finds out, and does not wait for its time.
         with self._store.watched(self.poll_now), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
@@ -189,12 +196,21 @@ class Dispatcher:
             await self._poll()
         self._lookout.tick(now)
         if (
-            self._sendable()
-            or self._ask_now
-            or (self._lookout.look and self._capacity())
+            self._ask_now
             or now >= self._due.progress_at
+            or ((self._sendable() or (self._lookout.look and self._capacity())) and not self._gathers())
         ):
             await self._exchange()
+
+    def _gathers(self) -> bool:
+        """Whether acks and claims wait for more of them, a moment: no child is free, and there is work in hand for all."""
+        ahead = self._pace.prefetch(self._settings.concurrency)
+        return (
+            ahead >= _MANY
+            and 2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
+            and not self._pool.free
+            and time.monotonic() < self._due.gather_until
+        )
 
     def _sendable(self) -> list[Ack]:
         """Return the acks to send: all, unless some were found locked a moment ago."""
@@ -235,18 +251,20 @@ class Dispatcher:
         except DatabaseUnreachable:
             self._claims.put_back_moved(moved)
             raise
-        self._pace.exchange_took(time.monotonic() - started)
-        self._take(answer, want)
+        now = time.monotonic()
+        self._pace.exchange_took(now - started)
+        self._due.gather_until = now + _GATHER_SECONDS
+        self._take(answer, want, started)
 
-    def _take(self, answer: Exchanged, want: int) -> None:
-        """Act on the answer of an exchange."""
+    def _take(self, answer: Exchanged, want: int, asked: float) -> None:
+        """Act on the answer of an exchange that was sent at `asked`."""
         for verdict in answer.verdicts:
             self._settle(verdict)
         self.attempts.cancel(answer.cancelled)
         self.attempts.take(answer.claimed)
         if self._draining or self._nameless:
             self._give_up_waiting()
-        self._lookout.learn(answer, want, time.monotonic())
+        self._lookout.learn(answer, want, time.monotonic(), asked)
         self.attempts.start_waiting()
         if self._lookout.look and self._capacity():
             self._event.set()

@@ -46,11 +46,21 @@ class _FromLibraries(logging.Handler):
         )
 
 
+_least = logging.INFO
+
+
+def tells(level: int) -> bool:
+    """Whether lines of this level are written: for who would say something of each job, which costs even where it is dropped."""
+    return level >= _least
+
+
 def configure(level: str, form: str) -> None:
     """Set up structlog for this process, again where it was; what holds a logger follows.
 
     `form` is json, console, journal, or auto: console on a terminal, journal where standard error leads there, else JSON.
     """
+    global _least  # noqa: PLW0603 - a process has one log
+    _least = getattr(logging, level.upper())
     if form == "auto":
         form = "console" if sys.stderr.isatty() else "journal" if journal.is_our_stderr() else "json"
     processors: list[structlog.typing.Processor] = [

@@ -30,6 +30,9 @@ _TIME = re.compile(r"[0-9]{1,12}")
 _RETRY = 0.005
 """Seconds until the next look at jobs that somebody else holds just now, at first. Another supervisor holds them for a
 moment; a client that cancels and does not commit, for as long as it likes."""
+_TICK = 0.001
+"""Seconds from when a question is sent until the server takes the time that its answer goes by, about: to ask a moment too
+early is to ask twice."""
 _WARY = 0.02
 """Seconds until the next look while clients that may have read an old flag are still writing, at first."""
 
@@ -108,8 +111,8 @@ class Lookout:
             self._heard = self._heard and self._below is not None
         return Question(self._cursor, self._below, self._arm if want else None)
 
-    def learn(self, answer: Exchanged, want: int, now: float) -> None:
-        """Take the answer to a claim of `want` jobs."""
+    def learn(self, answer: Exchanged, want: int, now: float, asked: float | None = None) -> None:
+        """Take the answer to a claim of `want` jobs that was asked for at `asked`: what is due is so from then."""
         if not want:
             if any(verdict.verdict in {"queued", "given_back"} for verdict in answer.verdicts):
                 self._heard = True  # nobody asked when these are due; whoever is free next does
@@ -122,7 +125,7 @@ class Lookout:
         if len(answer.claimed) >= want:
             self._learn_full()
         else:
-            self._learn_rest(answer, now)
+            self._learn_rest(answer, now, now if asked is None else asked + _TICK)
         if just_armed:
             # Committed only after this answer was made: who wrote until then is what the next one tells.
             self._heard = self._unlisted = True
@@ -134,12 +137,12 @@ class Lookout:
         if self._armed and self._full > 1:
             self._arm = False
 
-    def _learn_rest(self, answer: Exchanged, now: float) -> None:
+    def _learn_rest(self, answer: Exchanged, now: float, due_from: float) -> None:
         """Take it that there was less than we wanted."""
         self._full = 0
-        self.due_at = min(self._told_at, NEVER if answer.due is None else now + answer.due)
+        self.due_at = min(self._told_at, NEVER if answer.due is None else due_from + answer.due)
         self._below = answer.blocked
-        if answer.blocked is not None or (answer.more and answer.claimed):
+        if answer.blocked is not None or (answer.more and (answer.claimed or answer.became_due)):
             self._left_over, self._retry = True, _RETRY
         elif answer.more or answer.busy:
             self._again_at = min(self._again_at, now + self._retry)

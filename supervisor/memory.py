@@ -40,6 +40,10 @@ class MemorySample:
     peak: int = 0
     last: int = 0
 
+    def begin(self, limit: int) -> None:
+        """Watch over another attempt of the same child."""
+        self.limit, self.peak, self.last = limit, 0, 0
+
     @property
     def above_base(self) -> int:
         """Resident memory that came with the job, at the last look."""

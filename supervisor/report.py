@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 import structlog
 
+from supervisor.log import tells
 from supervisor.model import Ending, Job
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.traces import NoTraces, Traces
@@ -58,7 +60,8 @@ class Reporter:
 
     def started(self, job: Job, child: int) -> None:
         """Tell that a child has a job."""
-        log.debug("job.started", child=child, **_about(job))
+        if tells(logging.DEBUG):
+            log.debug("job.started", child=child, **_about(job))
 
     def found(self, job: Job, *, lost: bool) -> None:
         """Tell of a claim that a poll found: its supervisor is gone, or it is ours and we do not have it."""
@@ -77,14 +80,16 @@ class Reporter:
             log.warning("job.lease_lost", **_about(job))
         elif ending is not None:
             self.traces.attempt(job, verdict, ending)
-            level = log.info if verdict in {"completed", "cancelled"} else log.warning
-            level(
-                _EVENTS.get(verdict, "job.retried"),
-                outcome=ending.outcome.value,
-                error=ending.error,
-                seconds=round(ending.finished - ending.started, 3),
-                **_about(job),
-            )
+            level = logging.INFO if verdict in {"completed", "cancelled"} else logging.WARNING
+            if tells(level):
+                log.log(
+                    level,
+                    _EVENTS.get(verdict, "job.retried"),
+                    outcome=ending.outcome.value,
+                    error=ending.error,
+                    seconds=round(ending.finished - ending.started, 3),
+                    **_about(job),
+                )
         if self._observer is not None:
             self._observer.job_settled(job.id, verdict, ending)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +22,17 @@ from supervisor.settings import Settings
 log = structlog.get_logger()
 
 
+@functools.lru_cache(maxsize=64)
+def _limits(timeout: float, memory_mb: int, output_mb: int) -> Limits:
+    return Limits(
+        timeout=timeout,
+        # The wall clock is what ends a job; the kernel's count is there for a supervisor that was stopped.
+        cpu=timeout * len(os.sched_getaffinity(0)) + 5,
+        memory=memory_mb * MEGABYTE,
+        output=output_mb * MEGABYTE,
+    )
+
+
 Told = Callable[[Attempt, Ending | None], None]
 """Who is told how an attempt ended; None when it never began, and goes back."""
 
@@ -34,19 +46,14 @@ class Runner:
         self._artifacts = artifacts
         self._loop = asyncio.get_running_loop()
         self._publishing: set[asyncio.Task[None]] = set()
-        # The wall clock is what ends a job; the kernel's count is there for a supervisor that was stopped.
-        self._processors = len(os.sched_getaffinity(0))
 
     def limits(self, job: Job) -> Limits:
         """Return the limits of a job's attempt: what it asks for, never above what the operator allows."""
         settings = self._settings
-        timeout = min(job.timeout or settings.timeout, settings.timeout)
-        memory = min(job.memory_mb or settings.memory_limit_mb, settings.memory_limit_mb)
-        return Limits(
-            timeout=timeout,
-            cpu=timeout * self._processors + 5,
-            memory=memory * MEGABYTE,
-            output=settings.output_limit_mb * MEGABYTE,
+        return _limits(
+            min(job.timeout or settings.timeout, settings.timeout),
+            min(job.memory_mb or settings.memory_limit_mb, settings.memory_limit_mb),
+            settings.output_limit_mb,
         )
 
     def start(self, job: Job, child: Child, told: Told) -> Attempt:

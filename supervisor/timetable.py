@@ -18,6 +18,8 @@ class Timetable:
     poll_at: float = 0.0
     progress_at: float = NEVER
     acks_at: float = NEVER
+    gather_until: float = 0.0
+    """Until then acks of short jobs may wait for more."""
     _locked_seconds: float = _LOCKED_RETRY[0]
 
     @property

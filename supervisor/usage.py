@@ -8,6 +8,8 @@ from typing import Any
 from supervisor.child_process import ExitStatus
 from supervisor.memory import ALLOWANCE, MemorySample
 
+_PROCESSORS = os.cpu_count() or 1
+
 
 def cpu_seconds(reply: dict[str, Any] | None, status: ExitStatus | None, before: float, seconds: float) -> float | None:
     """Return the processor time of an attempt that took `seconds`; `before` is what its child had used until then."""
@@ -17,7 +19,7 @@ def cpu_seconds(reply: dict[str, Any] | None, status: ExitStatus | None, before:
     if not isinstance(cpu, int | float) or not cpu >= 0:
         return None
     # As many processors as there are, and the clock's own coarseness.
-    return min(float(cpu), seconds * (os.cpu_count() or 1) + 1)
+    return min(float(cpu), seconds * _PROCESSORS + 1)
 
 
 def peak_memory(reply: dict[str, Any] | None, status: ExitStatus | None, sample: MemorySample) -> int | None:

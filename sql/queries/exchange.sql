@@ -55,8 +55,12 @@ held as materialized (
         now() - a.finished_ago * interval '1 second' as finished_at,
         a.peak_memory_bytes, a.cpu_seconds, a.exit_signal, a.stderr_tail, a.timeout_seconds, a.memory_limit_bytes
     from ack a
-    join jobsupervisor.job j on j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
-    for update of j skip locked
+    -- Looked up one by one: how many jobs the table holds must not matter, whatever it held when this was planned.
+    cross join lateral (
+        select * from jobsupervisor.job l
+        where l.id = a.id and l.owner = a.owner and l.attempt = a.attempt
+        for update skip locked
+    ) j
 ),
 verdict as materialized (
     select
@@ -146,9 +150,7 @@ dead as (
     select
         e.id, e.kind, e.priority, e.run_at, e.attempt, e.charged, e.offences, e.max_attempts, e.timeout, e.memory_mb,
         e.progress, e.outcome, e.error, e.user_id, e.correlation_id, e.idempotency_key, e.created_at, e.started_at,
-        coalesce(
-            (select jsonb_agg(to_jsonb(a) - 'job_id' order by a.attempt) from jobsupervisor.attempt a where a.job_id = e.id),
-            '[]')
+        coalesce(jobsupervisor.attempts_of(e.id), '[]')
             || (select jsonb_agg(to_jsonb(n) - 'job_id') from ending n where n.job_id = e.id),
         e.spec, e.config
     from ended e
@@ -329,9 +331,11 @@ free as materialized (
 ),
 -- A claim that the server forgets in a crash was never made: the job is still there, and the next who claims it gets a token
 -- under which the old attempt counts for nothing. So a statement that only claims does not wait for the disk. What
--- is acknowledged does, and with it all that was claimed before.
+-- is acknowledged does, and with it all that was claimed before. So does arming: nobody is woken by a supervisor that only
+-- believes to be armed.
 undurable as materialized (
-    select set_config('synchronous_commit', 'off', true) as now where not exists (select from ack)
+    select set_config('synchronous_commit', 'off', true) as now
+    where not exists (select from ack) and %(arm)s::boolean is not true
 ),
 claimed as (
     update jobsupervisor.job j
@@ -360,12 +364,12 @@ select
     coalesce(
         v.verdict,
         case
-            when exists (
-                select from jobsupervisor.job j where j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
-            ) then 'locked'
-            when exists (
-                select from jobsupervisor.finished_job f where f.id = a.id and f.output_url = a.output_url
-            ) then 'completed'
+            -- Counted, not asked for with `exists`, which would have all jobs read into a table of hashes.
+            when (
+                select count(*) from jobsupervisor.job j
+                where j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
+            ) > 0 then 'locked'
+            when jobsupervisor.is_completed(a.id, a.output_url) then 'completed'
             else 'lease_lost'
         end),
     a.id, a.attempt, null, null, null, null, null, null, null, null, 0
@@ -392,7 +396,8 @@ union all
 -- `more`: there is something left to claim, or there was a moment ago; ask again. What is due may be in another
 -- supervisor's hands, which queues it and takes what it can: the rest is for us. Where tenants are limited it cannot be
 -- told cheaply: then something is left as long as a tenant was found that has places, if only with jobs that are locked.
-select 'more', null, null, null, null, null, null, null, null, null, null, 0
+-- In `attempt` how many jobs this statement has queued that had become due: those the next one sees.
+select 'more', null, (select count(*)::integer from due_now), null, null, null, null, null, null, null, null, 0
 where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
     and (
         exists (

@@ -13,6 +13,11 @@ select
     set_config('tcp_user_timeout', %(user_timeout)s, false),
     set_config('lock_timeout', %(lock_timeout)s, false),
     set_config('statement_timeout', %(statement_timeout)s, false),
+    -- Our statements are long, and are planned once: by index, since the queue may be empty at that time and hold a million
+    -- jobs a minute later.
+    set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('enable_seqscan', 'off', false),
+    set_config('jit', 'off', false),
     -- A role's or database's defaults that are meant for others.
     set_config('idle_session_timeout', '0', false),
     set_config('default_transaction_isolation', 'read committed', false)

@@ -5,6 +5,10 @@ Names are stable: dashboards and alert rules stand on them (docs/metrics.md list
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from renderer.outcome import Outcome
@@ -15,11 +19,24 @@ _SPAWN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _BYTES = tuple(2.0**n for n in range(25, 34))  # 32 MB to 8 GB
 
 
+@dataclass(frozen=True, slots=True)
+class _OfKind:
+    """What is counted of one kind; `jobs` by verdict, `attempts` by outcome."""
+
+    claims: Counter
+    waits: Histogram
+    renders: Histogram
+    memory: Histogram
+    jobs: Callable[[str], Counter]
+    attempts: Callable[[str], Counter]
+
+
 class Metrics:
     """The counters and histograms of one supervisor."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._kinds: dict[str, _OfKind] = {}
         ProcessCollector(registry=registry)
         self._attempts = Counter(
             "jobsupervisor_attempts",
@@ -72,21 +89,37 @@ class Metrics:
 
     def claimed(self, job: Job) -> None:
         """Count a claim."""
-        self._claims.labels(job.kind).inc()
-        self._waits.labels(job.kind).observe(job.waited)
+        of = self._of(job.kind)
+        of.claims.inc()
+        of.waits.observe(job.waited)
 
     def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
         """Count what the database made of the end of a claim."""
-        self._jobs.labels(job.kind, verdict).inc()
+        of = self._of(job.kind)
+        of.jobs(verdict).inc()
         if ending is None or verdict == "lease_lost":
             return
-        self._attempts.labels(job.kind, ending.outcome.value).inc()
+        of.attempts(ending.outcome.value).inc()
         if ending.child_ended:
             self._kills.labels(ending.outcome.value).inc()
         if ending.outcome is not Outcome.LOST:
-            self._renders.labels(job.kind).observe(max(0.0, ending.finished - ending.started))
+            of.renders.observe(max(0.0, ending.finished - ending.started))
             if ending.peak_memory_bytes:
-                self._memory.labels(job.kind).observe(ending.peak_memory_bytes)
+                of.memory.observe(ending.peak_memory_bytes)
+
+    def _of(self, kind: str) -> _OfKind:
+        """Return what is counted of a kind: to look each up by its labels costs more than to count."""
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self._kinds[kind] = _OfKind(
+                self._claims.labels(kind),
+                self._waits.labels(kind),
+                self._renders.labels(kind),
+                self._memory.labels(kind),
+                functools.cache(functools.partial(self._jobs.labels, kind)),
+                functools.cache(functools.partial(self._attempts.labels, kind)),
+            )
+        return found
 
     def child_spawned(self, seconds: float) -> None:
         """Count a child that came up."""

@@ -37,6 +37,8 @@ class Exchanged:
     due: float | None = None
     more: bool = False
     """Something is left to claim, or was a moment ago."""
+    became_due: int = 0
+    """Jobs that this exchange has queued, and the next one can claim."""
     busy: bool = False
     """Somebody else was counting the places of a limit."""
     blocked: int | None = None
@@ -175,7 +177,7 @@ class QueueStore:
                 case "due":
                     answer.due = row["seconds"]
                 case "more":
-                    answer.more = True
+                    answer.more, answer.became_due = True, row["attempt"]
                 case "busy":
                     answer.busy = True
                 case "blocked":

@@ -28,6 +28,22 @@ def query(name: str) -> str:
     return (_root() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+@functools.cache
+def numbered(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a named query with $1, $2, … for its parameters, and the parameters' names in that order.
+
+    It is what the server reads. Made once: a driver that makes it anew for each statement spends more on a long one than
+    its way to the server takes.
+    """
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return f"${names.setdefault(match[1], len(names) + 1)}" if match[1] else "%"
+
+    text = re.sub(r"%(?:\((\w+)\)s|%)", number, query(name))
+    return text, tuple(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One numbered file of `sql/migrations`, and the public names that it creates."""

@@ -11,10 +11,11 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store.connection import connect_async, meaning
-from supervisor.store.statements import query, sent
+from supervisor.store.statements import numbered, sent
 
 
 class WorkConnection:
@@ -29,6 +30,8 @@ class WorkConnection:
         """Open it, in place of the one that there was. Raises DatabaseUnreachable."""
         await self.close()
         self._connection = await connect_async(url, application)
+        # Of an id nothing is asked but its text.
+        self._connection.adapters.register_loader("uuid", TextLoader)
 
     async def close(self) -> None:
         """Close it."""
@@ -44,8 +47,9 @@ class WorkConnection:
         sent[statement] += 1
         self._quiet.clear()
         try:
-            async with connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(query(statement), parameters)
+            text, names = numbered(statement)
+            async with psycopg.AsyncRawCursor(connection, row_factory=dict_row) as cursor:
+                await cursor.execute(text, [parameters[name] for name in names])
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, UnicodeError) as error:
             raise meaning(error, connection, statement) from error

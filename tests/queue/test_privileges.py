@@ -76,6 +76,8 @@ def test_an_enqueuer_cannot_reach_what_is_private(database: str) -> None:
             "places": "'kind', 'noop', 1",
             "require_kind": "'noop'",
             "make_weeks": "now()",
+            "attempts_of": "gen_random_uuid()",
+            "is_completed": "gen_random_uuid(), ''",
         }
         assert set(calls) == set(functions)
         with logged_in(queue, "jobsupervisor_enqueuer") as client:
