@@ -23,9 +23,14 @@
 -- by then, but the finished job carries the attempt's own artifact URL: the verdict is `completed`, not `lease_lost`,
 -- and the caller keeps the artifact.
 --
+-- The parts between {acks and acks} are left out where there is neither an ack nor progress to write: what a statement costs
+-- that does little is its size.
+--
 -- All parts see the snapshot from before the statement: a job that is acked here into `queued` is claimed by a later
 -- exchange, which `due` announces.
-with recursive ack as materialized (
+with recursive
+-- {acks
+ack as materialized (
     select *
     from jsonb_to_recordset(%(acks)s::jsonb) as a(
         id uuid, owner bigint, attempt integer,
@@ -187,6 +192,7 @@ moved as (
     ) p
     where j.id = p.id
 ),
+-- acks}
 -- Delayed jobs that have become due. A later claim takes them: this one does not see them.
 due_now as (
     update jobsupervisor.job j
@@ -335,7 +341,10 @@ free as materialized (
 -- believes to be armed.
 undurable as materialized (
     select set_config('synchronous_commit', 'off', true) as now
-    where not exists (select from ack) and %(arm)s::boolean is not true
+    where %(arm)s::boolean is not true
+        -- {acks
+        and not exists (select from ack)
+        -- acks}
 ),
 claimed as (
     update jobsupervisor.job j
@@ -359,6 +368,7 @@ armed as (
 select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, c.memory_mb, c.user_id, c.correlation_id,
     c.waited as seconds, c.position
 from claimed c
+-- {acks
 union all
 select
     coalesce(
@@ -375,23 +385,33 @@ select
     a.id, a.attempt, null, null, null, null, null, null, null, null, 0
 from ack a
 left join verdict v on v.id = a.id and v.owner = a.owner and v.attempt = a.attempt
+-- acks}
 union all
 select 'cancel', j.id, j.attempt, null, null, null, null, null, null, null, null, 0
 from jobsupervisor.job j
 where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
+    -- {acks
     and not exists (select from ack a where a.id = j.id)
+    -- acks}
 union all
 -- What follows tells a caller that got less than it wanted what to do next.
 -- `due`: seconds until the next delayed job is due. The second condition never holds: it is there because a part that
 -- nobody reads is not run, and `told`, `hinted` and `put_off` must be.
 select 'due', null, null, null, null, null, null, null, null, null,
     extract(epoch from least(
+        -- {acks
+        (select min(r.run_at) from requeued r),
+        -- acks}
         (select min(j.run_at) from jobsupervisor.job j
-            where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[])),
-        (select min(r.run_at) from requeued r)) - now())::double precision,
-    (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p)
+            where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[]))) - now())::double precision,
+    -- {acks
+    (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p) +
+    -- acks}
+    0
 where (select count(*) from claimed) < %(want)s
+    -- {acks
     or (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p) < 0
+    -- acks}
 union all
 -- `more`: there is something left to claim, or there was a moment ago; ask again. What is due may be in another
 -- supervisor's hands, which queues it and takes what it can: the rest is for us. Where tenants are limited it cannot be

@@ -148,6 +148,7 @@ class QueueStore:
         owner = self.owner
         rows = await self._connection.run(
             "exchange",
+            without="" if acks or progress else "acks",
             owner=owner,
             acks=_json([ack_row(ack) for ack in acks]),
             progress=_json(

@@ -29,8 +29,10 @@ def query(name: str) -> str:
 
 
 @functools.cache
-def numbered(name: str) -> tuple[str, tuple[str, ...]]:
+def numbered(name: str, without: str = "") -> tuple[str, tuple[str, ...]]:
     """Return the text of a named query with $1, $2, … for its parameters, and the parameters' names in that order.
+
+    `without` names parts to leave out: the lines from `-- {name` to `-- name}`.
 
     It is what the server reads. Made once: a driver that makes it anew for each statement spends more on a long one than
     its way to the server takes.
@@ -40,7 +42,10 @@ def numbered(name: str) -> tuple[str, tuple[str, ...]]:
     def number(match: re.Match[str]) -> str:
         return f"${names.setdefault(match[1], len(names) + 1)}" if match[1] else "%"
 
-    text = re.sub(r"%(?:\((\w+)\)s|%)", number, query(name))
+    text = query(name)
+    if without:
+        text = re.sub(rf"^ *-- \{{{without}\n.*?^ *-- {without}\}}\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"%(?:\((\w+)\)s|%)", number, text)
     return text, tuple(names)
 
 

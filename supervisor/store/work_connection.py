@@ -39,15 +39,15 @@ class WorkConnection:
             connection, self._connection = self._connection, None
             await connection.close()
 
-    async def run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a named query and return its rows."""
+    async def run(self, statement: str, /, without: str = "", **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query and return its rows; `without` names parts of its text to leave out."""
         connection = self._connection
         if connection is None:
             raise DatabaseUnreachable("the work connection is closed")
         sent[statement] += 1
         self._quiet.clear()
         try:
-            text, names = numbered(statement)
+            text, names = numbered(statement, without)
             async with psycopg.AsyncRawCursor(connection, row_factory=dict_row) as cursor:
                 await cursor.execute(text, [parameters[name] for name in names])
                 return await cursor.fetchall() if cursor.description else []
