@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 
 from supervisor.errors import ConfigurationError
 from supervisor.settings import Settings
+from supervisor.web.crowd import Connection
 
 log = structlog.get_logger()
 
-_AT_ONCE = 64
-"""Requests; each open dashboard is one of them. The next is answered with 503."""
+_BACKLOG = 64
+"""Connections that the kernel keeps until they are taken."""
 _GOODBYE_SECONDS = 2
 """How long a stop waits for answers that are under way."""
 
@@ -88,7 +89,7 @@ class WebServer:
         if self._socket is None:
             return
         # Here, not in the task: who reads READY may connect.
-        self._socket.listen(_AT_ONCE)
+        self._socket.listen(_BACKLOG)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -96,11 +97,10 @@ class WebServer:
             lifespan="off",
             server_header=False,
             date_header=False,
-            limit_concurrency=_AT_ONCE,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
             h11_max_incomplete_event_size=16384,
-            http="h11",
+            http=Connection,
             ws="none",
             loop="none",
         )
