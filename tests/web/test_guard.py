@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import pytest
-
 from tests.service.support import Service
 from tests.web.support import TOKEN, WITH_TOKEN, free_port, web_service
 
@@ -48,12 +46,12 @@ def test_a_form_of_another_site_writes_nothing(database: str, tmp_path: Path) ->
         assert client.post(WRITE, headers=WITH_TOKEN | {"sec-fetch-site": "same-origin"}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "127.0.0.1.evil.example", "[::2]:3000"])
-def test_a_name_of_somebody_elses_is_refused(database: str, tmp_path: Path, host: str) -> None:
+def test_a_name_of_somebody_elses_is_refused(database: str, tmp_path: Path) -> None:
     """A page whose name was pointed at this address reads nothing; probes and scrapes go by any name."""
     with web_service(database, tmp_path) as (_, _, client):
-        assert client.get("/api/jobs", headers={"host": host}).status_code == 421
-        assert client.get("/api/health/live", headers={"host": host}).status_code == 200
+        for host in ("evil.example", "evil.example:3000", "127.0.0.1.evil.example", "[::2]:3000"):
+            assert client.get("/api/jobs", headers={"host": host}).status_code == 421, host
+            assert client.get("/api/health/live", headers={"host": host}).status_code == 200, host
         assert client.get("/api/jobs", headers={"host": "LocalHost:1"}).status_code == 200
 
 
