@@ -97,7 +97,8 @@ class Guard:
 
     def _has_token(self, authorization: str) -> bool:
         scheme, _, given = authorization.partition(" ")
-        sent = given.strip().encode()
+        # The bytes that were sent: headers are read as Latin-1, and a token may be anything.
+        sent = given.strip().encode("latin-1")
         if scheme.lower() == "basic":
             try:
                 sent = base64.b64decode(sent, validate=True).partition(b":")[2]

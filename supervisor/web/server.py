@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -78,6 +79,8 @@ class WebServer:
             sock.close()
             problem = f"{settings.http_host}:{settings.http_port} cannot be listened on: {error.strerror}"
             if {"http_port", "http_host"} & settings.model_fields_set:
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    raise ConfigurationError(f"HTTP_HOST: must be an address of this machine, {problem}") from None
                 raise ConfigurationError(f"HTTP_PORT: {problem}; set another one, or 0 for none") from None
             # Nobody asked for this port: a second supervisor on one machine renders without it.
             log.warning("http.off", problem=problem, advice="set HTTP_PORT, to 0 for none")

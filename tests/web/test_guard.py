@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import pytest
+
 from tests.service.support import Service
 from tests.web.support import TOKEN, WITH_TOKEN, free_port, web_service
 
@@ -80,6 +82,23 @@ def test_a_port_that_was_asked_for_and_is_taken_is_a_mistake(database: str, tmp_
         assert "HTTP_PORT" in second.log.read_text()
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_elsewhere_is_a_mistake(database: str, tmp_path: Path, host: str) -> None:
+    """And the setting that is named is the one that is wrong."""
+    with Service(database, tmp_path, HTTP_HOST=host, HTTP_PORT=free_port()) as service:
+        assert service.process.wait(60) == 2
+        assert "\nHTTP_HOST: " in service.log.read_text()
+
+
+def test_a_token_may_be_in_any_letters(database: str, tmp_path: Path) -> None:
+    """As a bearer's and as a password, sent as UTF-8."""
+    token = "schlüssel-für-alles-☃"  # noqa: S105 - opens nothing
+    with web_service(database, tmp_path, HTTP_TOKEN=token) as (_, _, client):
+        for header in (b"Bearer " + token.encode(), b"Basic " + base64.b64encode(b"me:" + token.encode())):
+            answer = client.post(WRITE, headers={b"authorization": header})
+            assert answer.status_code == 200, (header, answer.text)
+
+
 def test_the_token_is_told_nobody(database: str, tmp_path: Path) -> None:
     """Neither a log nor an answer has it."""
     with web_service(database, tmp_path) as (service, _, client):
@@ -94,5 +113,5 @@ def test_a_short_token_is_a_mistake(database: str, tmp_path: Path) -> None:
     """One that could be guessed; its value is not shown."""
     with Service(database, tmp_path, HTTP_PORT=free_port(), HTTP_TOKEN="secret") as service:  # noqa: S106 - too short
         assert service.process.wait(60) == 2
-        assert "HTTP_TOKEN" in service.log.read_text()
+        assert "HTTP_TOKEN: must have at least 16 characters, not 6" in service.log.read_text()
         assert "secret" not in service.log.read_text()
