@@ -59,6 +59,7 @@ class Supervisor:
         links = [self._work_link, self._listen_link] if settings.enable_events else [self._work_link]
         self._alerts = Alerts(settings, self._store.name) if self._keeps_house else None
         self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links, self._alerts)
+        self._attention = Attention(settings, self._monitor, self._alerts) if self._alerts is not None else None
         self._front = Front(settings, self._monitor, runner, self._alerts) if self._alerts is not None else None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
@@ -91,6 +92,8 @@ class Supervisor:
         if reload_settings(self._settings, serving=self._monitor.ready):
             self._pool.resize()
             self._dispatcher.settings_changed()
+            if self._attention is not None:
+                self._attention.settings_changed()
 
     @property
     def makes_progress(self) -> bool:
@@ -170,9 +173,8 @@ class Supervisor:
             loops.append(asyncio.create_task(self._listen(), name="listener"))
         if self._keeps_house:
             loops.append(asyncio.create_task(self._keep_house(), name="retention"))
-        if self._alerts is not None:
-            attention = Attention(self._monitor, self._alerts)
-            loops.append(asyncio.create_task(attention.serve(), name="alerts"))
+        if self._attention is not None:
+            loops.append(asyncio.create_task(self._attention.serve(), name="alerts"))
         return loops
 
     async def _keep_house(self) -> None:

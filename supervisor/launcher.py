@@ -4,14 +4,35 @@ supervisord, the process manager, installs a package named `supervisor` too. Whe
 ours or the other way round, and the directories are mixed; where it comes first on the path, ours is never seen. Either
 ends in an ImportError deep in some module. So this is installed as a top-level module of its own, `jobsupervisor`, that
 imports nothing of ours before it has looked.
+
+It is also the first thing that can hear a signal. The kernel discards one that number 1 of a container has no handler for, and
+imports take most of a second: who stops a container in that time would wait for its end until the engine kills it.
 """
 
 import importlib.util
+import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 PROJECT = "jobsupervisor"
 WRONG_USAGE = 2
+
+
+def can_be_stopped() -> None:
+    """Have SIGTERM end this process from now on, as it ends any other, until a command takes the signal for itself.
+
+    The image has it blocked while Python starts (docs/containers/Dockerfile), so that it waits instead of being lost; whoever
+    is number 1 there, an init perhaps, it must not stay blocked.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)  # as a shell tells the end by a signal
 
 
 def shadowed_by() -> str | None:
@@ -32,6 +53,7 @@ def shadowed_by() -> str | None:
 
 def main() -> int:
     """Run the command line, or say in one line why not."""
+    can_be_stopped()
     if reason := shadowed_by():
         print(  # noqa: T201 - there is no command line yet that could say it
             f"jobsupervisor: {reason}. Install jobsupervisor into a virtual environment of its own, "

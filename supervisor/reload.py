@@ -44,5 +44,7 @@ def _adopt(settings: Settings) -> bool:
     logs.configure(settings.log_level, settings.log_format)
     log.info("settings.reloaded", changed=changed)
     if waiting:
-        log.warning("settings.need_restart", settings=waiting)
+        log.warning(
+            "settings.need_restart", settings=waiting, advice="these stay as they were until the service is restarted"
+        )
     return bool(changed)

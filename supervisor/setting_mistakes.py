@@ -25,6 +25,8 @@ def _line(problem: Any, names: Mapping[str, tuple[str, ...]], given: Mapping[str
     # The name that is set, where a setting has several.
     name = next((name for name in names.get(documented, ()) if given.get(name) or os.environ.get(name)), documented)
     rule = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "too_short":  # of a secret, whose characters are "items" to pydantic
+        rule = f"must have at least {problem['ctx']['min_length']} characters, not {problem['ctx']['actual_length']}"
     rule = rule[0].lower() + rule[1:]
     hidden_or_told = _SECRET.search(name) or ", got " in rule
     return f"{name}: {rule}" if hidden_or_told else f"{name}: {rule}, got {problem['input']!r}"

@@ -26,6 +26,8 @@ from supervisor.setting_values import parse_list, parse_needs, parse_plugins
 
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _LIVE = frozenset({
+    "alert_active_jobs", "alert_error_rate", "alert_hold_seconds", "alert_memory_mb", "alert_queue_depth", "alert_response_seconds",
+    "alert_urls", "pagerduty_events_url", "pagerduty_routing_key", "slack_webhook_url",
     "concurrency", "log_format", "log_level", "max_attempts", "memory_limit_mb", "offence_limit", "output_limit_mb",
     "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "reuse_children", "shutdown_ms", "shutdown_seconds",
     "timeout_ms", "timeout_seconds",
@@ -115,6 +117,7 @@ class Settings(BaseSettings):
     alert_response_seconds: float = Field(30.0, gt=0, validation_alias="ALERT_RESPONSE_SECONDS")
     alert_memory_mb: int = Field(512, ge=1, validation_alias="ALERT_MEMORY_MB")
     alert_queue_depth: int = Field(100, ge=0, validation_alias="ALERT_QUEUE_DEPTH")
+    alert_hold_seconds: float = Field(10.0, ge=0.1, validation_alias="ALERT_HOLD_SECONDS")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="SLACK_WEBHOOK_URL")
     pagerduty_routing_key: SecretStr | None = Field(None, validation_alias="PAGERDUTY_ROUTING_KEY")
     pagerduty_events_url: str = Field(

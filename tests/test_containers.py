@@ -91,7 +91,8 @@ def test_who_stops_it_waits_for_the_drain() -> None:
     drain = load(of_kubernetes() | SECRETS).shutdown
     assert POD["terminationGracePeriodSeconds"] > drain + FLUSH_SECONDS
     assert "STOPSIGNAL SIGTERM" in DOCKERFILE
-    assert json.loads(re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, re.MULTILINE)[0]) == ["jobsupervisor"]
+    entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, re.MULTILINE)[0])
+    assert entry == ["env", "--block-signal=TERM", "jobsupervisor"]
 
 
 def test_what_the_build_copies_is_there() -> None:

@@ -68,6 +68,8 @@ def test_dead_letters_show(tmp_path: Path, dead: str) -> None:
 
 def test_dead_letters_redrive(tmp_path: Path, dead: str) -> None:
     """One by its id, all of a kind, or all: each goes back into the queue under its own id, once."""
+    for both in (("--kind", "svg"), ("--failure", "memory"), ("--all",)):
+        assert "not both" in fails(2, tmp_path, "dead-letters", "redrive", FIRST, *both, DATABASE_URL=dead)
     assert succeeds(tmp_path, "dead-letters", "redrive", FIRST, DATABASE_URL=dead) == f"{FIRST}\n"
     assert "must be that of a dead letter" in fails(1, tmp_path, "dead-letters", "redrive", FIRST, DATABASE_URL=dead)
     assert succeeds(tmp_path, "dead-letters", "redrive", "--kind", "svg", DATABASE_URL=dead) == f"{THIRD}\n"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
 import subprocess
 from pathlib import Path
 
-from tests.commands import COMMAND, environment, fails
+from tests.commands import COMMAND, environment, fails, succeeds
 from tests.service.support import PATIENCE, service_and_queue
 
 
@@ -37,6 +38,18 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         os.close(self._ours)
+
+
+def test_status_looks_for_children_on_this_machine_alone(database: str, tmp_path: Path) -> None:
+    """A supervisor of another host may have the number of one that is here: those children are not its own."""
+    with service_and_queue(database, tmp_path, RENDER_CONCURRENCY=1) as (service, queue):
+        queue.rows(
+            "insert into jobsupervisor.supervisor (name, host, pid, concurrency, lease_until)"
+            " select 'far', 'elsewhere', pid, concurrency, now() + interval '1 hour' from jobsupervisor.supervisor returning 1"
+        )
+        state = json.loads(succeeds(tmp_path, "status", "--json", DATABASE_URL=database))
+        assert {row["pid"] for row in state["supervisors"]} == {service.process.pid}
+        assert {child["supervisor"] for child in state["children"]} == {"main"}
 
 
 def test_top_follows_what_happens(database: str, tmp_path: Path) -> None:

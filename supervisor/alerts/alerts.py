@@ -52,7 +52,7 @@ class Alerts:
         pause: Pause = pause_for,
     ) -> None:
         self.supervisor_name = supervisor_name
-        self._watched = [(rule, Watch(rule.threshold)) for rule in catalogue(settings)]
+        self._watched = [(rule, Watch(rule.threshold, settings.alert_hold_seconds)) for rule in catalogue(settings)]
         self._active: dict[str, ActiveAlert] = {}
         self._courier = Courier(channels(settings) if to is None else to, send, pause)
 
@@ -102,17 +102,25 @@ class Alerts:
         else:
             event = "alert.raised" if change is Change.RAISED else "alert.standing"
             log.warning(event, alert=active.name, text=text)
-        self._courier.tell(
-            Message(
-                alert=active.name,
-                change=change,
-                severity=active.severity,
-                supervisor=active.supervisor,
-                title=active.title,
-                text=text,
-                since=active.since,
-                at=datetime.now(UTC),
-            )
+        self._courier.tell(_message(active, change, text))
+
+    def settings_changed(self, settings: Settings) -> None:
+        """Go by other thresholds, and tell other channels, from now on.
+
+        What stands, stands on: a channel that is new is told of it, and to one that is gone it is over, since nobody would
+        end it there.
+        """
+        watches = [watch for _, watch in self._watched]
+        self._watched = list(zip(catalogue(settings), watches, strict=True))
+        for rule, watch in self._watched:
+            watch.judge_by(rule.threshold, settings.alert_hold_seconds)
+        self._courier.serve(
+            channels(settings),
+            greeting=[_message(active, Change.STANDING, active.text) for active in self.active],
+            farewell=[
+                _message(active, Change.NO_LONGER_KNOWN, f"this channel is told no more; the last was: {active.text}")
+                for active in self.active
+            ],
         )
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -124,6 +132,19 @@ class Alerts:
         for active in self.active:
             self._tell(active, Change.NO_LONGER_KNOWN, f"the supervisor is stopping; the last was: {active.text}")
         await self._courier.stop(seconds)
+
+
+def _message(active: ActiveAlert, change: Change, text: str) -> Message:
+    return Message(
+        alert=active.name,
+        change=change,
+        severity=active.severity,
+        supervisor=active.supervisor,
+        title=active.title,
+        text=text,
+        since=active.since,
+        at=datetime.now(UTC),
+    )
 
 
 def _wording(change: Change, text: str, stood: float) -> str:

@@ -5,14 +5,15 @@ is still owed: what a channel that is down can pile up is one message for each a
 told how things are, not how they were in turn. One message is under way at a time, in a helper process with a time limit
 (helper.py). A try that fails is repeated, later and later, TRIES times in all; then the message is given up and the log
 says so. A request that the receiver refuses for what it is (a webhook that was revoked) is not repeated. One channel does
-not wait for another, and a desk that owes nothing has no task.
+not wait for another, and a desk that owes nothing has no task. Where a channel is taken out of the settings its desk pays what it
+owes, and then is gone; one that is put back in the meantime has its desk again, so that one channel is never told by two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
@@ -55,11 +56,16 @@ class Desk:
         self._pause = pause
         self._owed: dict[str, Message] = {}
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something is owed."""
+        return self.task is not None and not self.task.done()
+
     def owe(self, message: Message) -> None:
         """Take a message; it replaces an older one about the same alert."""
         self._owed.pop(message.alert, None)
         self._owed[message.alert] = message
-        if self.task is None or self.task.done():
+        if not self.is_at_work:
             self.task = asyncio.create_task(self._work(), name=f"alerts: {self.channel.name}")
 
     def give_up(self) -> None:
@@ -109,7 +115,10 @@ class Courier:
     """Takes messages to all channels. Used from one event loop."""
 
     def __init__(self, channels: Iterable[Channel], send: Send = by_helper, pause: Pause = pause_for) -> None:
+        self._send = send
+        self._pause = pause
         self._desks = [Desk(channel, send, pause) for channel in channels]
+        self._leaving: list[Desk] = []
         self._stopped = False
 
     @property
@@ -122,16 +131,48 @@ class Courier:
         for desk in [] if self._stopped else self._desks:
             desk.owe(message)
 
+    def serve(self, channels: Iterable[Channel], *, greeting: Sequence[Message], farewell: Sequence[Message]) -> None:
+        """Serve these channels from now on: those that are new are told the greeting, those that are gone the farewell."""
+        if self._stopped:
+            return
+        here, left, now = self._desks, [desk for desk in self._leaving if desk.is_at_work], []
+        for channel in channels:
+            if (known := _take(here, channel)) is not None:
+                now.append(known)
+                continue
+            desk = _take(left, channel) or Desk(channel, self._send, self._pause)
+            now.append(desk)
+            _owe(desk, greeting)
+        for desk in here:
+            _owe(desk, farewell)
+        self._desks, self._leaving = now, [*left, *here]
+
     async def stop(self, seconds: float) -> None:
         """Give what is owed one more try, for so many seconds at most; then leave no task and no process."""
         self._stopped = True
-        for desk in self._desks:
+        desks = [*self._desks, *self._leaving]
+        for desk in desks:
             desk.hurry.set()
-        tasks = [desk.task for desk in self._desks if desk.task is not None]
+        tasks = [desk.task for desk in desks if desk.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for desk in self._desks:
+        for desk in desks:
             desk.give_up()
+
+
+def _take(desks: list[Desk], channel: Channel) -> Desk | None:
+    """Take the desk of a channel out of a list, where there is one."""
+    for desk in desks:
+        if desk.channel == channel:
+            desks.remove(desk)
+            desk.channel = channel  # its name may be another: that of an Apprise URL has its place in the list
+            return desk
+    return None
+
+
+def _owe(desk: Desk, messages: Iterable[Message]) -> None:
+    for message in messages:
+        desk.owe(message)

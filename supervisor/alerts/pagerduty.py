@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.alerts.message import Message
@@ -11,20 +12,19 @@ from supervisor.alerts.orders import Post
 _KEY_LENGTH, _SUMMARY_LENGTH = 255, 1024  # the API refuses what is longer
 
 
+@dataclass(frozen=True, slots=True)
 class PagerDuty:
     """A service of PagerDuty's. Whoever has the routing key can call somebody out: it is a secret."""
 
-    name = "pagerduty"
-
-    def __init__(self, routing_key: str, events_url: str) -> None:
-        self._key = routing_key
-        self._url = events_url
+    routing_key: str = field(repr=False)
+    events_url: str
+    name: str = field(default="pagerduty", init=False)
 
     def order(self, message: Message) -> Post:
         """Return what is to be sent."""
-        event: dict[str, Any] = {"routing_key": self._key, "dedup_key": _dedup_key(message)}
+        event: dict[str, Any] = {"routing_key": self.routing_key, "dedup_key": _dedup_key(message)}
         if message.is_over:
-            return Post(self._url, {**event, "event_action": "resolve"})
+            return Post(self.events_url, {**event, "event_action": "resolve"})
         payload = {
             "summary": f"{message.headline}: {message.text}"[:_SUMMARY_LENGTH],
             "source": message.supervisor,
@@ -34,7 +34,9 @@ class PagerDuty:
             "class": message.alert,
             "custom_details": {"text": message.text, "since": message.since.isoformat()},
         }
-        return Post(self._url, {**event, "event_action": "trigger", "client": "jobsupervisor", "payload": payload})
+        return Post(
+            self.events_url, {**event, "event_action": "trigger", "client": "jobsupervisor", "payload": payload}
+        )
 
 
 def _dedup_key(message: Message) -> str:

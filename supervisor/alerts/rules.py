@@ -1,7 +1,7 @@
 """When an alert begins and when it is over. Pure: time is passed in.
 
 One look over the threshold is a spike and no alert: it is raised when looks in a row, two at least, are over it for
-HOLD_SECONDS. A count alone would not do: under load there are many looks in a second, while idle one in a minute. It ends when
+the time that ALERT_HOLD_SECONDS gives. A count alone would not do: under load there are many looks in a second, while idle one in a minute. It ends when
 the value is at or below 80 % of the threshold for as long; in between nothing changes, so that a value that hovers about
 its threshold is one alert and not fifty. A value that is not known (None) leaves things as they are: a database that is
 away must not end the alert about its queue. That has an end too, or an alert would stand for ever over a supervisor that
@@ -11,9 +11,6 @@ has nothing more to do.
 from __future__ import annotations
 
 import enum
-
-HOLD_SECONDS = 10.0
-"""How long the value must stay on the other side before anything changes."""
 
 END_SHARE = 0.8
 """Share of the threshold at which an alert may end."""
@@ -35,10 +32,14 @@ class Change(enum.Enum):
 
 
 class Watch:
-    """One value against its threshold. `raised_at` is the time at which its alert was raised, None while there is none."""
+    """One value against its threshold. `raised_at` is the time at which its alert was raised, None while there is none.
 
-    def __init__(self, threshold: float) -> None:
+    `hold`: seconds for which the value must stay on the other side before anything changes.
+    """
+
+    def __init__(self, threshold: float, hold: float) -> None:
         self.threshold = threshold
+        self.hold = hold
         self.raised_at: float | None = None
         self._reminded_at = 0.0
         self._across_since: float | None = None  # when the value came to where it changes things, if it stays
@@ -48,6 +49,13 @@ class Watch:
     def unsettled(self) -> bool:
         """Whether its alert stands, or may be about to: the next look may change something."""
         return self.raised_at is not None or self._across_since is not None
+
+    def judge_by(self, threshold: float, hold: float) -> None:
+        """Take another threshold and hold from now on. An alert that stands does so until the value is below the new one."""
+        if threshold != self.threshold:
+            # What was across the old one need not be across this one.
+            self._across_since = None
+        self.threshold, self.hold = threshold, hold
 
     def look(self, value: float | None, now: float) -> Change | None:
         """Take a value; return what it changed. `now` is a clock that never goes back."""
@@ -64,7 +72,7 @@ class Watch:
             self._across_since = None
         elif self._across_since is None:
             self._across_since = now
-        return self._across_since is not None and now - self._across_since >= HOLD_SECONDS
+        return self._across_since is not None and now - self._across_since >= self.hold
 
     def _turn(self, now: float) -> Change:
         self._across_since = None

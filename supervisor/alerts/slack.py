@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from supervisor.alerts.message import Message
 from supervisor.alerts.orders import Post
 from supervisor.alerts.rules import Change
@@ -9,18 +11,17 @@ from supervisor.alerts.rules import Change
 _SIGNS = {Change.RAISED: ":rotating_light:", Change.STANDING: ":hourglass_flowing_sand:"}
 
 
+@dataclass(frozen=True, slots=True)
 class Slack:
     """A channel of Slack's. Whoever has the URL can post to it: it is a secret."""
 
-    name = "slack"
-
-    def __init__(self, webhook_url: str) -> None:
-        self._url = webhook_url
+    webhook_url: str = field(repr=False)
+    name: str = field(default="slack", init=False)
 
     def order(self, message: Message) -> Post:
         """Return what is to be sent."""
         sign = _SIGNS.get(message.change, ":white_check_mark:")
-        return Post(self._url, {"text": f"{sign} *{_escaped(message.headline)}*\n{_escaped(message.text)}"})
+        return Post(self.webhook_url, {"text": f"{sign} *{_escaped(message.headline)}*\n{_escaped(message.text)}"})
 
 
 def _escaped(text: str) -> str:

@@ -13,6 +13,8 @@ from supervisor.errors import ConfigurationError, ExpectedError
 from supervisor.settings import load
 from supervisor.store.client import Client
 
+_MOST = 1_000_000
+
 app = typer.Typer(help="Work the dead-letter table.", no_args_is_help=True)
 
 Kind = Annotated[str | None, typer.Option(help="Only this kind.")]
@@ -24,7 +26,7 @@ def list_(
     *,
     kind: Kind = None,
     failure: Failure = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="At most so many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: a list.")] = False,
 ) -> None:
     """List dead letters, newest first.
@@ -77,7 +79,7 @@ def redrive(
     kind: Kind = None,
     failure: Failure = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, up to the limit.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, oldest first.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="At most so many, oldest first.")] = 100,
 ) -> None:
     """Put one dead letter back into the queue, or those of a kind or failure.
 
@@ -85,6 +87,10 @@ def redrive(
     """
     if identity is None and not (kind or failure or every):
         raise ConfigurationError("redrive must be told what: an ID, --kind, --failure, or --all")
+    if identity is not None and (kind or failure or every):
+        raise ConfigurationError(
+            "redrive must be told either an ID, or which ones by --kind, --failure or --all, not both"
+        )
     wanted = job_id(identity) if identity else None
     with Client.connect(load().require_database()) as client:
         done = [client.redrive(wanted)] if wanted else client.redrive_many(kind, failure, limit)

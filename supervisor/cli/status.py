@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -95,7 +96,9 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
 def _children(supervisors: list[dict[str, Any]]) -> list[ChildProcess]:
     """Return the children of supervisors on this machine, found by their process titles."""
     found = []
-    for supervisor in supervisors:
+    here = socket.gethostname()
+    # A number says nothing of another machine's process, and in containers every supervisor is number 1.
+    for supervisor in (supervisor for supervisor in supervisors if supervisor["host"] == here):
         try:
             processes = psutil.Process(supervisor["pid"]).children(recursive=True)
         except psutil.Error:

@@ -1,8 +1,9 @@
 """Has the alerts look at the supervisor: as often as there may be something to see, and not at all while it is idle.
 
-A look costs some microseconds and a glance into /proc for each child. It is taken when a poll brought the queue's figures,
-and every ten seconds while jobs run or ran within the time that rates are taken over, a link is down, or an alert stands
-or may be about to. On an idle night that is one look for each poll.
+A look costs some microseconds and a glance into /proc for each child. It is taken when a poll brought the queue's figures or
+the settings changed, and every ten seconds (more often where ALERT_HOLD_SECONDS is shorter) while jobs run or ran within the
+time that rates are taken over, a link is down, or an alert stands or may be about to. On an idle night that is one look for
+each poll.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from supervisor.alerts.readings import Readings
 from supervisor.memory import find, resident
 from supervisor.model import MEGABYTE
 from supervisor.monitor.monitor import Monitor
+from supervisor.monitor.recent import Summary
+from supervisor.settings import Settings
 
 WINDOW_SECONDS = 300.0
 """What rates are taken over."""
@@ -27,7 +30,8 @@ _FEWEST = 10
 class Attention:
     """The loop that looks."""
 
-    def __init__(self, monitor: Monitor, alerts: Alerts) -> None:
+    def __init__(self, settings: Settings, monitor: Monitor, alerts: Alerts) -> None:
+        self._settings = settings
         self._monitor = monitor
         self._alerts = alerts
         self._stirred = asyncio.Event()
@@ -42,21 +46,28 @@ class Attention:
             await self._stirred.wait()
             while True:
                 self._stirred.clear()
-                self._alerts.supervisor_name = self._monitor.name
-                readings = self.readings()
-                self._alerts.look(readings, time.monotonic())
-                if not (self._alerts.unsettled or self._is_busy(readings)):
+                if not self._look():
                     break
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(min(_LOOK_SECONDS, self._settings.alert_hold_seconds))
 
-    def _is_busy(self, readings: Readings) -> bool:
-        recent = self._monitor.figures.recent.summary(time.monotonic(), WINDOW_SECONDS)
-        return readings.active_jobs > 0 or recent.ended > 0 or readings.database_problem is not None
+    def settings_changed(self) -> None:
+        """Look again, by the thresholds and for the channels that there are now."""
+        self._alerts.settings_changed(self._settings)
+        self._stirred.set()
 
-    def readings(self) -> Readings:
+    def _look(self) -> bool:
+        """Look once; return whether the next look must not wait for something to happen."""
+        now = time.monotonic()
+        recent = self._monitor.figures.recent.summary(now, WINDOW_SECONDS)
+        readings = self._readings(recent)
+        self._alerts.supervisor_name = self._monitor.name
+        self._alerts.look(readings, now)
+        busy = readings.active_jobs > 0 or recent.ended > 0 or readings.database_problem is not None
+        return busy or self._alerts.unsettled
+
+    def _readings(self, recent: Summary) -> Readings:
         """Return the figures of this moment."""
         monitor = self._monitor
-        recent = monitor.figures.recent.summary(time.monotonic(), WINDOW_SECONDS)
         problem = next((link.problem for link in monitor.links if not link.up), None)
         memory, of = self._largest()
         return Readings(

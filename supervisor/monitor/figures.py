@@ -47,6 +47,9 @@ class Figures:
             return
         if ending.outcome is Outcome.OK:
             self.proven_at = ending.finished
+        elif ending.outcome is Outcome.INTERNAL:
+            # Ours to answer for (a disk that is full, a sandbox that fails): what went well before proves nothing any more.
+            self.proven_at = None
         if ending.outcome not in _NOT_COUNTED:
             response = job.waited + max(0.0, ending.finished - ending.started)
             self.recent.ended(response, time.monotonic(), well=ending.outcome is Outcome.OK)

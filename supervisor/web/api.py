@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from supervisor.media_types import essence
 from supervisor.monitor.health import Component, Health
@@ -20,12 +22,15 @@ from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.job_status import JobStatus
 from supervisor.store.refused import Refused
-from supervisor.web.asking import answered, one_job, one_status
+from supervisor.web.asking import answered, one_job, one_status, page_before
 from supervisor.web.guard import problem
 from supervisor.web.openapi import document
 
 MOST = 200
 """Jobs of one page."""
+
+_RANGES = re.compile(rb"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*", re.ASCII)
+_RANGE = re.compile(rb"(\d*)-(\d*)")
 
 # What a browser may show in place; anything else is a download. All of it is a stranger's: no script of it may run.
 _SHOWN = ("image/", "video/", "audio/", "application/pdf", "text/plain")
@@ -80,14 +85,15 @@ class Api:
 
     async def jobs(self, request: Request) -> Response:
         """Return a page of jobs, newest first."""
-        query = request.query_params
-        if unknown := set(query) - {"status", "kind", "user_id", "correlation_id", "before", "limit"}:
+        if unknown := set(request.query_params) - {"status", "kind", "user_id", "correlation_id", "before", "limit"}:
             raise Refused(f"no such parameter: {', '.join(sorted(unknown))[:100]}")
+        # One that is empty counts as not given, as a form sends what nobody filled in.
+        query = {name: value for name, value in request.query_params.items() if value}
         status = one_status(query.get("status"))
         limit = query.get("limit", "50")
         if not limit.isdecimal() or not 1 <= int(limit[:6]) <= MOST:
             raise Refused(f"limit must be from 1 to {MOST}, got {limit[:100]!r}")
-        before = calls.job_uuid(query["before"]) if "before" in query else None
+        before = page_before(query.get("before"))
         found = await self._desk.ask(
             calls.jobs_list(
                 status=status,
@@ -120,7 +126,7 @@ class Api:
         if path is None or not path.is_file():
             return problem(404, f"the artifact is not in this machine's directory: {job.output_url}")
         shown = essence(job.content_type).startswith(_SHOWN)
-        return FileResponse(
+        return _Artifact(
             path,
             media_type=job.content_type,
             filename=path.name,
@@ -150,6 +156,22 @@ class Api:
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
         return path if parts.scheme == "file" and path.is_relative_to(self._root) and ".." not in path.parts else None
+
+
+class _Artifact(FileResponse):
+    """A file, whole or in ranges. A Range header that is none is ignored, as HTTP wants it; Starlette would refuse it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def _is_range(value: bytes) -> bool:
+    """Whether a Range header asks for bytes, in a form that can be answered (RFC 9110, 14.1.2)."""
+    if not _RANGES.fullmatch(value):
+        return False
+    return all(not (first and last) or int(first) <= int(last) for first, last in _RANGE.findall(value))
 
 
 def _no_such_job(request: Request) -> JSONResponse:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from supervisor.settings import Settings
+from supervisor.web.crowd import Crowd
 from supervisor.web.guard import Guard
 from supervisor.web.pages.errors import told
 
@@ -43,4 +44,4 @@ def application(settings: Settings, routes: list[BaseRoute]) -> ASGIApp:
         reason = f"there is nothing at {scope['path'][:200]}; /api/openapi.json says what there is for programs"
         await told(scope, 404, reason)(scope, receive, send)
 
-    return Guard(_Plain(Router(routes, default=not_found)), settings, told)
+    return Guard(Crowd(_Plain(Router(routes, default=not_found)), told), settings, told)

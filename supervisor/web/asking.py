@@ -23,6 +23,16 @@ def one_job(request: Request) -> UUID:
     return calls.job_uuid(request.path_params["id"])
 
 
+def page_before(job_id: str | None) -> UUID | None:
+    """Return the job that a page begins after, None for the first page. Raises Refused."""
+    if not job_id:
+        return None
+    try:
+        return calls.job_uuid(job_id)
+    except Refused:
+        raise Refused(f"before must be the id of a job, got {job_id[:100]!r}") from None
+
+
 def one_status(status: str | None) -> str | None:
     """Return a status that is asked for, None for any. Raises Refused."""
     if status is not None and status not in STATUSES:

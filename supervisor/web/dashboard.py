@@ -16,7 +16,7 @@ from supervisor.settings import Settings
 from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.refused import Refused
-from supervisor.web.asking import STATUSES, Endpoint, answered, one_job, one_status
+from supervisor.web.asking import STATUSES, Endpoint, answered, one_job, one_status, page_before
 from supervisor.web.pages.errors import told
 from supervisor.web.pages.lists import PAGE, SharedLists, dead_letters_page, history, search
 from supervisor.web.pages.live import Live
@@ -79,7 +79,7 @@ class Dashboard:
         one_status(status or None)
         if len(text) > _TEXT:
             raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
-        before = calls.job_uuid(query["before"]) if query.get("before") else None
+        before = page_before(query.get("before"))
         known = await self._desk.ask(calls.status(text)) if _UUID.fullmatch(text) else None
         if known is not None:
             return RedirectResponse(f"/jobs/{known.id}", 303)
@@ -105,7 +105,7 @@ class Dashboard:
     async def dead_letters(self, request: Request) -> Response:
         """Return a page of dead letters, the last to die first."""
         query = request.query_params
-        before = calls.job_uuid(query["before"]) if query.get("before") else None
+        before = page_before(query.get("before"))
         died_at = _time(query.get("died_at", "")) if before else None
         letters = await self._desk.ask(dead_letters_page(PAGE, died_at, before))
         more = None

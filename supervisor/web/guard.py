@@ -38,6 +38,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_open(path: str) -> bool:
+    """Whether a path is for probes and scrapes, which ask without a token and by any name."""
+    return path.startswith(_OPEN)
+
+
 class Guard:
     """ASGI middleware: Host header, token, response headers."""
 
@@ -47,7 +52,8 @@ class Guard:
         token = settings.http_token
         self._token = token.get_secret_value().encode() if token else None
         self._everything = not is_loopback(settings.http_host)
-        self._hosts = {"localhost", "127.0.0.1", "::1", settings.http_host, *settings.http_allowed_hosts}
+        hosts = ("localhost", "127.0.0.1", "::1", settings.http_host, *settings.http_allowed_hosts)
+        self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -67,7 +73,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         path, reads = scope["path"], scope["method"] in _READS
-        if path.startswith(_OPEN) and reads:
+        if is_open(path) and reads:
             return None
         host = _name(headers.get("host", ""))
         if not self._everything and host not in self._hosts:
@@ -91,7 +97,8 @@ class Guard:
 
     def _has_token(self, authorization: str) -> bool:
         scheme, _, given = authorization.partition(" ")
-        sent = given.strip().encode()
+        # The bytes that were sent: headers are read as Latin-1, and a token may be anything.
+        sent = given.strip().encode("latin-1")
         if scheme.lower() == "basic":
             try:
                 sent = base64.b64decode(sent, validate=True).partition(b":")[2]
@@ -113,7 +120,8 @@ def _from_elsewhere(headers: Headers) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return a Host header without its port."""
+    """Return a Host header without its port, in small letters: a host has no others."""
+    host = host.lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] or host

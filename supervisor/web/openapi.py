@@ -122,6 +122,7 @@ def document() -> dict[str, Any]:
                 {
                     "200": _answer("The bytes, of the job's content_type", {}, "*/*"),
                     "206": _answer("The range that was asked for", {}, "*/*"),
+                    "416": {"description": "The artifact is shorter than the range begins"},
                 }
                 | _errors(404, 422, 503),
                 [_ID],

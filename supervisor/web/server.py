@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -13,11 +14,12 @@ from starlette.types import ASGIApp
 
 from supervisor.errors import ConfigurationError
 from supervisor.settings import Settings
+from supervisor.web.crowd import Connection
 
 log = structlog.get_logger()
 
-_AT_ONCE = 64
-"""Requests; each open dashboard is one of them. The next is answered with 503."""
+_BACKLOG = 64
+"""Connections that the kernel keeps until they are taken."""
 _GOODBYE_SECONDS = 2
 """How long a stop waits for answers that are under way."""
 
@@ -77,6 +79,8 @@ class WebServer:
             sock.close()
             problem = f"{settings.http_host}:{settings.http_port} cannot be listened on: {error.strerror}"
             if {"http_port", "http_host"} & settings.model_fields_set:
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    raise ConfigurationError(f"HTTP_HOST: must be an address of this machine, {problem}") from None
                 raise ConfigurationError(f"HTTP_PORT: {problem}; set another one, or 0 for none") from None
             # Nobody asked for this port: a second supervisor on one machine renders without it.
             log.warning("http.off", problem=problem, advice="set HTTP_PORT, to 0 for none")
@@ -88,7 +92,7 @@ class WebServer:
         if self._socket is None:
             return
         # Here, not in the task: who reads READY may connect.
-        self._socket.listen(_AT_ONCE)
+        self._socket.listen(_BACKLOG)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -96,11 +100,10 @@ class WebServer:
             lifespan="off",
             server_header=False,
             date_header=False,
-            limit_concurrency=_AT_ONCE,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
             h11_max_incomplete_event_size=16384,
-            http="h11",
+            http=Connection,
             ws="none",
             loop="none",
         )

@@ -14,13 +14,15 @@ from supervisor.alerts.helper import send
 from supervisor.alerts.message import Message
 from supervisor.alerts.orders import Answer, Order
 from supervisor.alerts.readings import Readings
-from supervisor.alerts.rules import HOLD_SECONDS, Change
+from supervisor.alerts.rules import Change
 from supervisor.settings import Settings, load
 from tests.alerts.receiver import GRACE
 
 CALM = Readings(
     error_rate=0.0, response_seconds=1.0, memory_mb=50.0, queue_depth=0, active_jobs=0, database_problem=None
 )
+HOLD = 10.0
+"""The default of ALERT_HOLD_SECONDS."""
 BUSY = replace(CALM, queue_depth=143)
 
 WEBHOOK_PATH = "/services/T000SECRET/B000SECRET/xxxSECRET"
@@ -64,7 +66,7 @@ class Looks:
 
     def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
-        self._times: Iterator[float] = itertools.count(1000.0, HOLD_SECONDS)
+        self._times: Iterator[float] = itertools.count(1000.0, HOLD)
 
     def at(self, readings: Readings, times: int = 2) -> None:
         """Look so many times, with the time between two looks that makes a change."""

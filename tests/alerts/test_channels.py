@@ -152,3 +152,18 @@ def test_apprise_says_no(receiver: Receiver) -> None:
     channel, unknown = channels(settings(ALERT_URLS=f"json://{receiver.address}, nosuchthing://x"))
     assert asyncio.run(send(channel.order(message()))) == Answer("not delivered, says Apprise", again=True)
     assert asyncio.run(send(unknown.order(message()))) == Answer("is no URL that Apprise knows")
+
+
+def test_which_channels_are_the_same() -> None:
+    """By where they lead, whatever the place in the list; and no secret is in what a debugger or a traceback shows of one."""
+    first, second = channels(settings(ALERT_URLS="json://one/SECRET tgram://two/SECRET"))
+    moved, other = channels(settings(ALERT_URLS="tgram://two/SECRET json://other/SECRET"))
+    assert (second == moved, first == other) == (True, False)
+    assert (second.name, moved.name) == ("apprise-2-tgram", "apprise-1-tgram")
+    every = settings(
+        SLACK_WEBHOOK_URL=f"https://hooks.slack.com{WEBHOOK_PATH}",
+        PAGERDUTY_ROUTING_KEY=ROUTING_KEY,
+        ALERT_URLS="json://one/SECRET",
+    )
+    assert channels(every) == channels(every)
+    assert "SECRET" not in repr(channels(every))

@@ -236,3 +236,64 @@ def test_a_pause_ends() -> None:
         return hurry.is_set()
 
     assert not asyncio.run(pause())
+
+
+def test_other_channels() -> None:
+    """One that is new is told the greeting, one that is gone the farewell, and one that stays neither."""
+
+    async def change() -> tuple[Line, Courier]:
+        line, stays = Line(GOOD), Plain("stays")
+        courier = Courier([Plain("goes"), stays], line.send, line.pause)
+        courier.serve(
+            [stays, Plain("comes")], greeting=[message(text="it stands")], farewell=[message(text="no more from here")]
+        )
+        await until_idle()
+        courier.tell(message(text="news"))
+        await until_idle()
+        await courier.stop(1)
+        return line, courier
+
+    line, courier = asyncio.run(change())
+    assert sorted((order.url, order.content["text"]) for order in line.orders) == [
+        ("comes", "it stands"),
+        ("comes", "news"),
+        ("goes", "no more from here"),
+        ("stays", "news"),
+    ]
+    assert list(courier.problems) == ["stays", "comes"]
+
+
+def test_a_channel_that_is_put_back_has_its_desk_again() -> None:
+    """Its farewell, where that is still owed, gives way to the greeting: what is told last is what holds."""
+
+    async def take_out_and_put_back() -> Line:
+        line, channel = Line(GOOD), Plain("back")
+        line.open.clear()
+        courier = Courier([channel], line.send, line.pause)
+        courier.tell(message(text="first"))
+        await line.under_way.wait()
+        for channels in ([], [channel]):
+            courier.serve(channels, greeting=[message(text="it stands")], farewell=[message(text="no more from here")])
+        line.open.set()
+        await until_idle()
+        await courier.stop(1)
+        return line
+
+    assert asyncio.run(take_out_and_put_back()).texts == ["first", "it stands"]
+
+
+def test_a_channel_that_is_gone_is_left_nothing_behind() -> None:
+    """A stop waits for its farewell too, and then gives it up."""
+
+    async def stop() -> None:
+        line = Line(GOOD)
+        line.open.clear()
+        courier = Courier([Plain("gone")], line.send, line.pause)
+        courier.serve([], greeting=[], farewell=[message()])
+        await line.under_way.wait()
+        await courier.stop(0)
+        assert len(asyncio.all_tasks()) == 1
+
+    with capture_logs() as logs:
+        asyncio.run(stop())
+    assert [entry["event"] for entry in logs] == ["alert.undelivered"]

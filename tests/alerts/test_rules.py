@@ -7,7 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.alerts.rules import END_SHARE, HOLD_SECONDS, REMIND_SECONDS, UNKNOWN_SECONDS, Change, Watch
+from supervisor.alerts.rules import END_SHARE, REMIND_SECONDS, UNKNOWN_SECONDS, Change, Watch
+from tests.alerts.samples import HOLD
 
 RAISED, STANDING, ENDED, NO_LONGER_KNOWN = Change.RAISED, Change.STANDING, Change.ENDED, Change.NO_LONGER_KNOWN
 
@@ -35,12 +36,14 @@ def held(looks: list[Look], *, over: bool) -> bool:
         if value is None or not (value > THRESHOLD if over else value <= THRESHOLD * END_SHARE):
             break
         run.append(now)
-    return len(run) > 1 and run[0] - run[-1] >= HOLD_SECONDS
+    return len(run) > 1 and run[0] - run[-1] >= HOLD
 
 
 def test_an_alert_from_beginning_to_end() -> None:
     """A spike is none; a value that stays over is one alert, which the value between the two limits does not end."""
-    seen = watched([(1, 500.0), (1, 90.0), (1, 101.0), (5, 120.0), (5, 101.0), (60, 200.0)], watch := Watch(THRESHOLD))
+    seen = watched(
+        [(1, 500.0), (1, 90.0), (1, 101.0), (5, 120.0), (5, 101.0), (60, 200.0)], watch := Watch(THRESHOLD, HOLD)
+    )
     assert [change for _, _, change in seen] == [None, None, None, None, RAISED, None]
     seen = watched([(60, 81.0), (60, 100.0), (60, 80.0), (9, 10.0), (1, 80.0), (60, 0.0)], watch)
     assert [change for _, _, change in seen] == [None, None, None, None, ENDED, None]
@@ -48,8 +51,8 @@ def test_an_alert_from_beginning_to_end() -> None:
 
 @given(HISTORY)
 def test_nothing_changes_at_the_first_sight(history: list[tuple[int, float | None]]) -> None:
-    """Raised: over in looks in a row for HOLD_SECONDS. Ended: at or below 80 % for as long."""
-    seen = watched(history, Watch(THRESHOLD))
+    """Raised: over in looks in a row for the hold. Ended: at or below 80 % for as long."""
+    seen = watched(history, Watch(THRESHOLD, HOLD))
     for end, (_, _, change) in enumerate(seen, 1):
         if change is RAISED:
             assert held(seen[:end], over=True)
@@ -60,7 +63,7 @@ def test_nothing_changes_at_the_first_sight(history: list[tuple[int, float | Non
 @given(HISTORY)
 def test_one_alert_at_a_time(history: list[tuple[int, float | None]]) -> None:
     """Raised and ended take turns, a reminder comes only in between, and no sooner than hours after the last word."""
-    watch, stands, last = Watch(THRESHOLD), False, 0.0
+    watch, stands, last = Watch(THRESHOLD, HOLD), False, 0.0
     for now, _, change in watched(history, watch):
         if change is STANDING:
             assert stands
@@ -80,7 +83,7 @@ def test_what_stays_is_noticed(history: list[tuple[int, float | None]]) -> None:
         ([(1, 80.0), (10, 80.0)], False),
         ([(1, None), (int(UNKNOWN_SECONDS), None)], False),
     ):
-        watch = Watch(THRESHOLD)
+        watch = Watch(THRESHOLD, HOLD)
         watched([*history, *rest], watch)
         assert (watch.raised_at is not None) is stands
 
@@ -88,7 +91,7 @@ def test_what_stays_is_noticed(history: list[tuple[int, float | None]]) -> None:
 @given(history=st.lists(st.tuples(STEPS, st.sampled_from([81.0, 100.0])), max_size=20), raised=st.booleans())
 def test_hovering_changes_nothing(history: list[tuple[int, float | None]], *, raised: bool) -> None:
     """Between 80 % and 100 % of the threshold there is neither a new alert nor the end of one."""
-    watch = Watch(THRESHOLD)
+    watch = Watch(THRESHOLD, HOLD)
     watched([(1, 101.0), (10, 101.0)] if raised else [], watch)
     assert {change for _, _, change in watched(history, watch)} <= {None, STANDING}
     assert (watch.raised_at is not None) is raised
@@ -96,33 +99,57 @@ def test_hovering_changes_nothing(history: list[tuple[int, float | None]], *, ra
 
 @given(st.lists(st.tuples(st.integers(0, 4), VALUES), max_size=400))
 def test_no_flood(history: list[tuple[int, float | None]]) -> None:
-    """However the value jumps, and however often it is looked at, there is at most one word per HOLD_SECONDS."""
-    told = [now for now, _, change in watched(history, Watch(THRESHOLD)) if change is not None]
-    assert all(after - before >= HOLD_SECONDS for before, after in itertools.pairwise(told))
+    """However the value jumps, and however often it is looked at, there is at most one word per hold."""
+    told = [now for now, _, change in watched(history, Watch(THRESHOLD, HOLD)) if change is not None]
+    assert all(after - before >= HOLD for before, after in itertools.pairwise(told))
 
 
 def test_a_value_that_is_gone() -> None:
     """An alert outlives a gap, is given up after UNKNOWN_SECONDS without a value, and may be raised again."""
-    watch = Watch(THRESHOLD)
+    watch = Watch(THRESHOLD, HOLD)
     seen = watched([(1, 101.0), (10, 101.0), (1, None), (599, None), (0, 101.0), (1, None), (599, None)], watch)
     assert [change for _, _, change in seen] == [None, RAISED, None, None, None, None, None]
-    seen = watched([(600, None), (1, None), (1, 101.0), (10, 101.0)], Watch(THRESHOLD))
+    seen = watched([(600, None), (1, None), (1, 101.0), (10, 101.0)], Watch(THRESHOLD, HOLD))
     assert [change for _, _, change in seen] == [None, None, None, RAISED]
 
 
 def test_reminders() -> None:
     """An alert that stands is told of again every four hours."""
-    watch = Watch(THRESHOLD)
+    watch = Watch(THRESHOLD, HOLD)
     hourly = watched([(0, 101.0), (10, 101.0), *[(3600, 101.0)] * 9], watch)
     assert [change for _, _, change in hourly[2:]] == [*[None] * 3, STANDING, *[None] * 3, STANDING, None]
 
 
 def test_a_threshold_of_nothing() -> None:
     """With a threshold of 0 anything at all is an alert, and nothing at all ends it."""
-    watch = Watch(0)
+    watch = Watch(0, HOLD)
     assert [
         change for _, _, change in watched([(1, 0.0), (10, 0.0), (1, 1.0), (10, 1.0), (1, 0.0), (10, 0.0)], watch)
     ] == [
         *(None, None, None, RAISED),
         *(None, ENDED),
     ]
+
+
+def test_another_threshold() -> None:
+    """An alert stands on until the value is below the new threshold; time across the old one does not count for the new one."""
+    watch = Watch(THRESHOLD, HOLD)
+    watched([(1, 101.0), (10, 101.0)], watch)
+    watch.judge_by(200.0, HOLD)
+    assert [change for _, _, change in watched([(1, 170.0), (20, 170.0), (1, 101.0), (10, 101.0)], watch)] == [
+        *[None] * 3,
+        ENDED,
+    ]
+    watch = Watch(THRESHOLD, HOLD)
+    watched([(1, 101.0)], watch)
+    watch.judge_by(50.0, HOLD)
+    assert [change for _, _, change in watched([(10, 60.0), (9, 60.0), (1, 60.0)], watch)] == [None, None, RAISED]
+
+
+def test_another_hold() -> None:
+    """It counts from the first look that was over."""
+    watch = Watch(THRESHOLD, HOLD)
+    watch.look(101.0, now=0.0)
+    watch.judge_by(THRESHOLD, 2.0)
+    assert watch.look(101.0, now=1.0) is None
+    assert watch.look(101.0, now=2.0) is RAISED

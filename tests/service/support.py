@@ -125,6 +125,17 @@ def fork_server_of(supervisor: int) -> psutil.Process:
     raise psutil.NoSuchProcess(supervisor)
 
 
+def reload(service: Service, event: str) -> dict[str, Any]:
+    """Send the signal; return the line of the log that tells what came of it."""
+    before = len(service.events(event))
+    service.process.send_signal(signal.SIGHUP)
+    begun = dict(line.split("=") for line in service.wait_for_notice("RELOADING=1").splitlines())
+    # By this the manager tells the answer to its request from an earlier one.
+    assert int(begun["MONOTONIC_USEC"]) > 0
+    service.wait_for_notice("READY=1")
+    return service.events(event)[before]
+
+
 class Queue:
     """A client: one connection that enqueues, reads and listens."""
 

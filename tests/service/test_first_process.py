@@ -7,12 +7,15 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
+from supervisor import launcher
 from tests.service.support import PATIENCE, Queue, Service, artifact
 
 _UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -106,3 +109,37 @@ def test_it_reaps_what_others_left(database: str, tmp_path: Path) -> None:
         assert queue.final(queue.enqueue("noop", {}))["status"] == "completed"
         assert [process for process in container.first.children() if process.status() == psutil.STATUS_ZOMBIE] == []
         assert container.stop() == 0
+
+
+TELL_AND_WAIT = "import os; os.write(1, b'here'); os.read(0, 1)"
+LAUNCH = f"import runpy; runpy.run_path({launcher.__file__!r}, run_name='__main__')"
+
+
+@pytest.mark.parametrize(
+    ("before", "python", "package"),
+    [
+        # While our own package is imported.
+        ([], LAUNCH, TELL_AND_WAIT),
+        # Before the launcher's first line, where the signal was blocked as the image does it.
+        (["env", "--block-signal=TERM"], f"{TELL_AND_WAIT}; {LAUNCH}", ""),
+    ],
+)
+def test_it_can_be_stopped_while_it_starts(tmp_path: Path, before: list[str], python: str, package: str) -> None:
+    """SIGTERM is not lost while Python starts: number 1 ends by it, at the latest when it can."""
+    # In place of ours, which would start a service; the launcher ends with 2 where no signal comes.
+    (tmp_path / "supervisor").mkdir()
+    (tmp_path / "supervisor" / "__init__.py").write_text(package)
+    command = [*_NEW_NAMESPACE, *before, sys.executable, "-c", python]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=tmp_path
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"here"
+        (first,) = psutil.Process(process.pid).children()
+        first.send_signal(signal.SIGTERM)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b"!")
+            process.stdin.flush()
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from typing import Any
 
-from tests.service.support import Queue, Service, artifact
+from tests.service.support import Queue, Service, artifact, reload
 
 
 def gate(queue: Queue, directory: Path, name: str = "gate") -> str:
@@ -14,17 +12,6 @@ def gate(queue: Queue, directory: Path, name: str = "gate") -> str:
     job = queue.enqueue("gate", {"gate": str(directory / name)})
     queue.running(job)
     return job
-
-
-def reload(service: Service, event: str) -> dict[str, Any]:
-    """Send the signal; return the line of the log that tells what came of it."""
-    before = len(service.events(event))
-    service.process.send_signal(signal.SIGHUP)
-    begun = dict(line.split("=") for line in service.wait_for_notice("RELOADING=1").splitlines())
-    # By this the manager tells the answer to its request from an earlier one.
-    assert int(begun["MONOTONIC_USEC"]) > 0
-    service.wait_for_notice("READY=1")
-    return service.events(event)[before]
 
 
 def test_settings_change_under_a_running_job(database: str, tmp_path: Path) -> None:

@@ -35,6 +35,23 @@ def test_a_job_that_went_well_is_proof_enough(database: str, tmp_path: Path) -> 
         assert "trial" not in client.get("/api/health").json()["components"]["canary"]["found"]
 
 
+def test_a_failure_of_ours_ends_the_proof(database: str, tmp_path: Path) -> None:
+    """A disk that takes no artifact any more is seen at once, however well the last render went; and when it is back, too."""
+    with web_service(database, tmp_path, RENDER_RETRY_DELAY_SECONDS=0.5) as (service, queue, client):
+        queue.final(queue.enqueue("svg", SQUARE))
+        (tmp_path / "artifacts").rename(tmp_path / "away")
+        (tmp_path / "artifacts").touch()
+        job = queue.enqueue("svg", SQUARE)
+        event(service, "job.retried", job_id=job, outcome="internal")
+        answer = client.get("/api/health")
+        assert answer.status_code == 503
+        assert "internal" in answer.json()["components"]["canary"]["found"]
+        (tmp_path / "artifacts").unlink()
+        (tmp_path / "away").rename(tmp_path / "artifacts")
+        assert client.get("/api/health").status_code == 200
+        assert queue.final(job)["status"] == "completed"
+
+
 def test_asking_sends_no_statement(database: str, tmp_path: Path) -> None:
     """Neither health nor metrics nor the canary ask the database, and no connection is opened for them."""
     with web_service(database, tmp_path) as (_, queue, client):
