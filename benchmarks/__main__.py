@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine, results
-from benchmarks.driver import database
+from benchmarks.driver import told
 from benchmarks.figure import Figure, number
 from benchmarks.size import Size
 
@@ -21,7 +21,6 @@ QUESTIONS = (
     "efficiency", "disk", "memory", "cpu",
 )  # fmt: skip
 """In the order in which they run: modules of this package, each with a function `measure`."""
-DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_connections")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,14 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     console = Console(width=None if sys.stdout.isatty() else 200)
     described = machine.description()
-    with database() as server:
-        described["settings"] = machine.settings_of(server, *DURABILITY)
     found: dict[str, list[Figure]] = {}
     for name in options.names:
         started = time.perf_counter()
         found[name] = measure(name, Size(options.size))
         console.print(f"[dim]{name}: {time.perf_counter() - started:.0f} s[/dim]", highlight=False)
-    described["load_after"] = machine.load()
+    described |= {"load_after": machine.load(), "settings": told}
     console.print(", ".join(f"{key} {value}" for key, value in described.items()), highlight=False)
     console.print(table(found))
     if not options.no_results:

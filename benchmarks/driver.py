@@ -20,14 +20,20 @@ from supervisor.store.migrate import migrate
 Connection = psycopg.Connection[Any]
 
 STOP_SECONDS = 60.0
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+SETTINGS = "select name, setting from pg_settings where name = any(%s)"
+told: dict[str, str] = {}
+"""Settings of the first server that was started, as it says itself: what the figures were measured under."""
 
 
 @contextlib.contextmanager
 def database(**options: str) -> Iterator[EmbeddedServer]:
     """Run a server that syncs to disk as a real one does, with the schema installed."""
-    durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-    with EmbeddedServer.start(options={**durable, **options}) as server:
+    with EmbeddedServer.start(options={**DURABLE, **options}) as server:
         migrate(server.url())
+        if not told:
+            with connect(server.url()) as client:
+                told.update(client.execute(SETTINGS, [[*DURABLE, "shared_buffers", "wal_sync_method"]]).fetchall())
         yield server
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 
-from supervisor.embedded import EmbeddedServer, find_binaries
+from supervisor.embedded import find_binaries
 
 
 def description() -> dict[str, Any]:
@@ -33,13 +32,6 @@ def description() -> dict[str, Any]:
 def load() -> list[float]:
     """Return how many processes wanted a processor, over the last 1, 5 and 15 minutes."""
     return [round(average, 2) for average in os.getloadavg()]
-
-
-def settings_of(server: EmbeddedServer, *names: str) -> dict[str, str]:
-    """Return settings of a running server, as it says that they are."""
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        rows = connection.execute("select name, setting from pg_settings where name = any(%s)", [list(names)])
-        return {str(name): str(setting) for name, setting in rows.fetchall()}
 
 
 def _cpu_model() -> str:
