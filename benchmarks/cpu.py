@@ -18,9 +18,9 @@ SETTLE = 3.0
 
 def measure(size: Size) -> list[Figure]:
     """Leave it alone and read what the scheduler counted."""
-    seconds = size(180.0, 10.0, 0.5)
+    seconds = size(180.0, 6.0, 0.5)
     with database() as server, service(server.url(), HTTP_PORT=free_port()) as supervisor:
-        time.sleep(size(SETTLE, SETTLE, 0.2))
+        time.sleep(size(SETTLE, 1.5, 0.2))
         processes = family(supervisor.pid)
         before = [use([process]) for process in processes]
         time.sleep(seconds)

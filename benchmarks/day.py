@@ -28,7 +28,7 @@ Stretch = tuple[float, float]
 
 def measure(size: Size) -> list[Figure]:
     """Replay the night, then the working day, and let the simulated system do the same."""
-    speed = size(144.0, 480.0, 900.0)
+    speed = size(144.0, 900.0, 900.0)
     stretches: tuple[Stretch, ...] = size(
         ((0.0, 6.0), (6.0, 22.0), (22.0, 24.0)), ((2.0, 3.0), (10.0, 11.0)), ((10.0, 10.1),)
     )

@@ -21,7 +21,7 @@ from supervisor.store.requests import RenderRequest
 def measure(size: Size) -> list[Figure]:
     """Measure icons, then videos."""
     rounds = size(3, 1, 1)
-    pictures = icons(size(2000, 200, 4))
+    pictures = icons(size(2000, 120, 4))
     films = videos(size(20, 2, 1), *size((640, 360, 30), (320, 180, 15), (64, 36, 2)))
     with (
         database() as server,

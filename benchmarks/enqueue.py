@@ -28,7 +28,7 @@ CHUNK = 1000
 
 def measure(size: Size) -> list[Figure]:
     """Measure each way in turns with its floor."""
-    rounds, batch = size(20, 5, 1), size(500, 100, 10)
+    rounds, batch = size(20, 3, 1), size(500, 100, 10)
     with database() as server, connect(server.url()) as client:
         client.execute("create table floor_job (like jobsupervisor.job including all) with (fillfactor = 70)")
         url = server.url()
@@ -43,9 +43,9 @@ def measure(size: Size) -> list[Figure]:
             return hammer(url, statement, parameters, 16, max(1, batch // 4))
 
         one, one_floor = alternately(rounds, lambda: alone(OURS, our_row), lambda: alone(FLOOR, floor_row))
-        crowd, crowd_floor = alternately(size(6, 2, 1), lambda: many(OURS, our_row), lambda: many(FLOOR, floor_row))
+        crowd, crowd_floor = alternately(size(6, 1, 1), lambda: many(OURS, our_row), lambda: many(FLOOR, floor_row))
         with RenderQueue(url) as queue:
-            chunks = size(20, 5, 1)
+            chunks = size(20, 3, 1)
             bulk, bulk_floor = alternately(chunks, lambda: _bulk(queue), lambda: _bulk_floor(client))
         client.execute("truncate jobsupervisor.job")
         return [

@@ -24,7 +24,7 @@ GOALS = (Goal("value", at_most=60), Goal("night", at_most=480))
 
 def measure(size: Size) -> list[Figure]:
     """Count the same stretch with one child and with several."""
-    polling, polls = size(2.0, 1.0, 0.5), size(60, 8, 3)
+    polling, polls = size(2.0, 0.5, 0.5), size(60, 8, 3)
     figures = []
     with counted() as rig:
         for children in size((1, 2, 16), (1, 8), (1,)):

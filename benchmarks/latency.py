@@ -42,8 +42,8 @@ def measure(size: Size) -> list[Figure]:
             lambda: floors.round_trip(client, echo),
             lambda: _answer(queue, waiter),
         )
-        alternately(size(20, 10, 2), *pieces)
-        first, claim, news, trip, answer = alternately(size(2000, 200, 3), *pieces)
+        alternately(size(20, 5, 2), *pieces)
+        first, claim, news, trip, answer = alternately(size(2000, 100, 3), *pieces)
     return [
         latency(
             "enqueue to the renderer's first line",

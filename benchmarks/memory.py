@@ -21,7 +21,7 @@ SAMPLES = 20
 
 def measure(size: Size) -> list[Figure]:
     """Run the jobs in portions and look after each."""
-    jobs = size(100_000, 4_000, 60)
+    jobs = size(100_000, 3_000, 60)
     with (
         database() as server,
         connect(server.url()) as client,

@@ -43,7 +43,7 @@ def measure(size: Size) -> list[Figure]:
             lambda: _notify(client, echo),
         )
         alternately(size(3, 2, 1), *pieces)
-        cancels, starts, floors = alternately(size(200, 20, 2), *pieces)
+        cancels, starts, floors = alternately(size(200, 8, 2), *pieces)
     return [
         latency("cancel_render of a running job to the death of its child", cancels, floors),
         latency(

@@ -25,7 +25,7 @@ DEAD = "select n_dead_tup from pg_stat_user_tables where relid = 'jobsupervisor.
 
 def measure(size: Size) -> list[Figure]:
     """Measure without the transaction, then with it."""
-    minutes = float(os.environ.get("BENCH_SNAPSHOT_MINUTES") or size(10.0, 0.1, 0.02))
+    minutes = float(os.environ.get("BENCH_SNAPSHOT_MINUTES") or size(10.0, 0.05, 0.02))
     figures = []
     # Vacuum is to have its chance within the stretch; a real server looks once a minute.
     with database(autovacuum_naptime="5s" if size is Size.FULL else "1s") as server:

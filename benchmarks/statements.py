@@ -23,7 +23,7 @@ NAP = 0.03
 
 def measure(size: Size) -> list[Figure]:
     """Count over isolated jobs, a row of short ones on one child, and many at once."""
-    jobs, many = size(200, 50, 5), size(20_000, 2_000, 100)
+    jobs, many = size(200, 40, 5), size(20_000, 2_000, 100)
     with counted() as rig:
         with service(rig.service_url, RENDER_POLLING_INTERVAL=POLLING):
             rig.quiet()
