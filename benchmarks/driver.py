@@ -1,40 +1,39 @@
-"""What the benchmarks share: a database, a service on it, and figures in a table."""
+"""What the benchmarks share: a database, a service on it, and ways to wait for it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from supervisor.embedded import EmbeddedServer
 from supervisor.store.migrate import migrate
 
+Connection = psycopg.Connection[Any]
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table: a question, what was measured, and the floor beside it."""
-
-    question: str
-    measured: str
-    floor: str
-    ratio: str
+STOP_SECONDS = 60.0
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+SETTINGS = "select name, setting from pg_settings where name = any(%s)"
+told: dict[str, str] = {}
+"""Settings of the first server that was started, as it says itself: what the figures were measured under."""
 
 
 @contextlib.contextmanager
 def database(**options: str) -> Iterator[EmbeddedServer]:
     """Run a server that syncs to disk as a real one does, with the schema installed."""
-    durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-    with EmbeddedServer.start(options={**durable, **options}) as server:
+    with EmbeddedServer.start(options={**DURABLE, **options}) as server:
         migrate(server.url())
+        if not told:
+            with connect(server.url()) as client:
+                told.update(client.execute(SETTINGS, [[*DURABLE, "shared_buffers", "wal_sync_method"]]).fetchall())
         yield server
 
 
@@ -56,14 +55,26 @@ def service(url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
         command = [str(Path(sys.executable).parent / "jobsupervisor"), "run"]
         with subprocess.Popen(command, env=environment) as process:
             try:
-                while b"READY=1" not in notify.recv(4096):
-                    pass
+                _until_ready(notify, process)
                 yield process
             finally:
                 process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(STOP_SECONDS)
+                process.kill()
 
 
-def events(connection: psycopg.Connection[tuple[object, ...]], count: int) -> None:
+def _until_ready(notify: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the word; a service that refuses to start ends without it."""
+    notify.settimeout(0.5)
+    while process.poll() is None:
+        with contextlib.suppress(TimeoutError):
+            if b"READY=1" in notify.recv(4096):
+                return
+    raise RuntimeError(f"the service must start, it ended with {process.returncode}; what it said stands above")
+
+
+def events(connection: Connection, count: int) -> None:
     """Wait for so many final statuses."""
     left = count
     while left > 0:
@@ -79,6 +90,19 @@ def alternately(rounds: int, *work: Callable[[], float]) -> list[list[float]]:
     return results
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which that share of the values lies."""
-    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
+def value(connection: Connection, statement: str, *parameters: object) -> Any:
+    """Return the first column of the first row."""
+    row = connection.execute(statement.encode(), parameters or None).fetchone()
+    return row[0] if row else None
+
+
+def connect(url: str) -> Connection:
+    """Open a connection in autocommit."""
+    return psycopg.connect(url, autocommit=True)
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,52 +1,83 @@
-"""How long from `enqueue_render` to the news of the result, one `noop` at a time?
+"""How long from `enqueue_render` to the renderer's first line, to the news of the result, to a waiting client's answer?
 
-Floor: what the database itself takes for the same two commits and the notification between them, with no job at all.
+One job at a time, to an idle supervisor. The kind tells the time of its first line by CLOCK_MONOTONIC, which all
+processes of the machine share. Floor: what the database takes for the same two commits and the notifications between
+them, with no job at all.
 """
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
-import psycopg
+from benchmarks import floors
+from benchmarks.driver import Connection, alternately, connect, database, events, service, value
+from benchmarks.figure import Figure, Goal, latency
+from benchmarks.kinds import PLUGINS
+from benchmarks.size import Size
+from supervisor.store.render_queue import RenderQueue
 
-from benchmarks.driver import Figure, alternately, database, events, percentile, service
+BETWEEN = 0.01
+"""Seconds between two jobs, in which the supervisor goes idle."""
+STAMP = "select output_url from render_jobs where id = %s"
 
-ROUNDS = 300
 
-
-def measure() -> Figure:
-    """Measure both, alternately."""
+def measure(size: Size) -> list[Figure]:
+    """Measure all alternately."""
     with (
         database() as server,
-        service(server.url()),
-        psycopg.connect(server.url(), autocommit=True) as client,
-        psycopg.connect(server.url(), autocommit=True) as echo,
+        service(server.url(), RENDER_POLLING_INTERVAL=3600, RENDER_PLUGINS=PLUGINS),
+        connect(server.url()) as client,
+        connect(server.url()) as echo,
+        connect(server.url()) as waiter,
+        RenderQueue(server.url()) as queue,
     ):
-        client.execute("listen render_events")
-        client.execute("create table floor (n integer)")
+        waiter.execute("listen render_events")
+        floors.prepare(client, echo)
+        pieces = (
+            lambda: _first_line(client, waiter),
+            lambda: floors.claim(client, echo),
+            lambda: _news(client, waiter),
+            lambda: floors.round_trip(client, echo),
+            lambda: _answer(queue, waiter),
+        )
+        alternately(size(20, 5, 2), *pieces)
+        first, claim, news, trip, answer = alternately(size(2000, 100, 3), *pieces)
+    return [
+        latency(
+            "enqueue to the renderer's first line",
+            first,
+            claim,
+            Goal("value", at_most=2.0),
+            Goal("p99", at_most=4.0),
+        ),
+        latency("enqueue to the news of the result", news, trip),
+        latency("enqueue to the result in a client that waits", answer, trip, Goal("value", at_most=4.0)),
+    ]
 
-        def job() -> float:
-            started = time.perf_counter()
-            client.execute("select enqueue_render('noop', '{}')")
-            events(client, 1)
-            return time.perf_counter() - started
 
-        def floor() -> float:
-            started = time.perf_counter()
-            client.execute("insert into floor values (1)")
-            with echo.transaction():
-                echo.execute("insert into floor values (2)")
-                echo.execute("notify render_events")
-            events(client, 1)
-            return time.perf_counter() - started
+def _first_line(client: Connection, waiter: Connection) -> float:
+    time.sleep(BETWEEN)
+    started = time.monotonic_ns()
+    job_id = value(client, "select enqueue_render('stamp', '{}')")
+    events(waiter, 1)
+    artifact = Path(urlsplit(value(client, STAMP, job_id)).path)
+    return (int(artifact.read_text()) - started) / 1e9
 
-        alternately(20, job, floor)
-        jobs, floors = alternately(ROUNDS, job, floor)
-    p50, p99 = percentile(jobs, 0.5), percentile(jobs, 0.99)
-    floor50, floor99 = percentile(floors, 0.5), percentile(floors, 0.99)
-    return Figure(
-        "enqueue to result, noop, one at a time (p50 / p99)",
-        f"{p50 * 1000:.2f} / {p99 * 1000:.2f} ms",
-        f"{floor50 * 1000:.2f} / {floor99 * 1000:.2f} ms",
-        f"{p50 / floor50:.2f} times",
-    )
+
+def _news(client: Connection, waiter: Connection) -> float:
+    time.sleep(BETWEEN)
+    started = time.perf_counter()
+    client.execute("select enqueue_render('noop', '{}')")
+    events(waiter, 1)
+    return time.perf_counter() - started
+
+
+def _answer(queue: RenderQueue, waiter: Connection) -> float:
+    time.sleep(BETWEEN)
+    started = time.perf_counter()
+    queue.wait(queue.enqueue("noop", {}))
+    taken = time.perf_counter() - started
+    events(waiter, 1)
+    return taken

@@ -12,30 +12,28 @@ import select
 import time
 
 import psutil
-import psycopg
 
-from benchmarks.driver import Figure, alternately, database, events, percentile, service
+from benchmarks.driver import Connection, alternately, connect, database, events, service, value
+from benchmarks.figure import Figure, Goal, latency
+from benchmarks.kinds import PLUGINS
+from benchmarks.size import Size
 
-ROUNDS = 60
-WARM_UP = 3
 BETWEEN = (0.2, 1.2)
 """Seconds until a delayed job is due: at any point of a second, as its notification tells the whole one only."""
 
-Connection = psycopg.Connection[tuple[object, ...]]
 
-
-def measure() -> list[Figure]:
+def measure(size: Size) -> list[Figure]:
     """Measure all three in turn."""
     with (
         database() as server,
         service(
             server.url(),
             RENDER_POLLING_INTERVAL=3600,
-            RENDER_PLUGINS="hang=benchmarks.kinds:hang",
+            RENDER_PLUGINS=PLUGINS,
             RENDER_CONCURRENCY=2,
         ) as supervisor,
-        psycopg.connect(server.url(), autocommit=True) as client,
-        psycopg.connect(server.url(), autocommit=True) as echo,
+        connect(server.url()) as client,
+        connect(server.url()) as echo,
     ):
         client.execute("listen render_events")
         echo.execute("listen floor")
@@ -44,17 +42,23 @@ def measure() -> list[Figure]:
             lambda: _delayed(client),
             lambda: _notify(client, echo),
         )
-        alternately(WARM_UP, *pieces)
-        cancels, starts, floors = alternately(ROUNDS, *pieces)
+        alternately(size(3, 2, 1), *pieces)
+        cancels, starts, floors = alternately(size(200, 8, 2), *pieces)
     return [
-        _figure("cancel_render of a running job to the death of its child (p50 / p95)", cancels, floors),
-        _figure("a delayed job's start after it is due (p50 / p95)", starts, floors),
+        latency("cancel_render of a running job to the death of its child", cancels, floors),
+        latency(
+            "a delayed job's start after it is due",
+            starts,
+            floors,
+            Goal("value", at_most=10.0),
+            Goal("p99", at_most=10.0),
+        ),
     ]
 
 
 def _cancel(client: Connection, supervisor: psutil.Process) -> float:
     """Start a job that never ends and cancel it; the time runs from before the statement, which commits by itself."""
-    job_id = _value(client, "select enqueue_render('hang', '{}')")
+    job_id = value(client, "select enqueue_render('hang', '{}')")
     pidfd = os.pidfd_open(_child_with(supervisor, str(job_id)).pid)
     try:
         started = time.perf_counter()
@@ -80,12 +84,12 @@ def _child_with(supervisor: psutil.Process, job_id: str) -> psutil.Process:
 def _delayed(client: Connection) -> float:
     """Enqueue a job for later; the server's clock tells when it was due and when it was started."""
     seconds = random.uniform(*BETWEEN)  # noqa: S311 - any point of a second
-    job_id = _value(
+    job_id = value(
         client, "select enqueue_render('noop', '{}', run_at => clock_timestamp() + %s * interval '1 second')", seconds
     )
     events(client, 1)
     late = "select extract(epoch from started_at - run_at)::double precision from render_jobs where id = %s"
-    return float(str(_value(client, late, job_id)))
+    return float(str(value(client, late, job_id)))
 
 
 def _notify(client: Connection, echo: Connection) -> float:
@@ -93,19 +97,3 @@ def _notify(client: Connection, echo: Connection) -> float:
     client.execute("notify floor")
     events(echo, 1)
     return time.perf_counter() - started
-
-
-def _value(client: Connection, statement: str, *parameters: object) -> object:
-    row = client.execute(statement.encode(), parameters or None).fetchone()
-    return row[0] if row else None
-
-
-def _figure(question: str, times: list[float], floors: list[float]) -> Figure:
-    p50, p95 = percentile(times, 0.5), percentile(times, 0.95)
-    floor50, floor95 = percentile(floors, 0.5), percentile(floors, 0.95)
-    return Figure(
-        question,
-        f"{p50 * 1000:.1f} / {p95 * 1000:.1f} ms",
-        f"{floor50 * 1000:.2f} / {floor95 * 1000:.2f} ms",
-        f"{p50 / floor50:.1f} times",
-    )

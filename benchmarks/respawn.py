@@ -11,17 +11,16 @@ import os
 import signal
 import time
 
-from benchmarks.driver import Figure, percentile
+from benchmarks.figure import Figure, latency
+from benchmarks.size import Size
 from renderer.outcome import Outcome
 from supervisor.child import Child
 from supervisor.forkserver import ForkServer
 from supervisor.memory import MemoryWatch
 from supervisor.settings import load
 
-ROUNDS = 60
 
-
-async def _children() -> list[float]:
+async def _children(rounds: int) -> list[float]:
     server = ForkServer(load({"RENDER_SANDBOX": "best-effort"}))
     await server.start()
     watch = MemoryWatch()
@@ -29,7 +28,7 @@ async def _children() -> list[float]:
     try:
         child = Child(await server.spawn(1), watch, lambda _job, _fraction: None)
         await child.ready()
-        for number in range(2, ROUNDS + 2):
+        for number in range(2, rounds + 2):
             started = time.perf_counter()
             child.kill(Outcome.CRASH, "benchmark")
             successor = Child(await server.spawn(number), watch, lambda _job, _fraction: None)
@@ -61,14 +60,11 @@ def _bare() -> float:
     return taken
 
 
-def measure() -> Figure:
+def measure(size: Size) -> Figure:
     """Measure both, one after the other."""
-    times = asyncio.run(_children())
-    floors = [_bare() for _ in range(ROUNDS)]
-    p50, p95, floor = percentile(times, 0.5), percentile(times, 0.95), percentile(floors, 0.5)
-    return Figure(
-        "SIGKILL of a child to its successor ready (p50 / p95)",
-        f"{p50 * 1000:.1f} / {p95 * 1000:.1f} ms",
-        f"{floor * 1000:.1f} ms",
-        f"{p50 / floor:.1f} times",
+    rounds = size(300, 40, 3)
+    return latency(
+        "SIGKILL of a child to its successor ready",
+        asyncio.run(_children(rounds)),
+        [_bare() for _ in range(rounds)],
     )

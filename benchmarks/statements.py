@@ -1,66 +1,71 @@
-"""How many statements does a job cost, and an idle minute?
+"""How many statements and transactions does a job cost: alone, back to back on one child, and under load?
 
-Counted by the server (pg_stat_statements), not by us. Floor: a job cannot cost less than the two that claim it and
-acknowledge it; an idle supervisor that sent nothing would not be known to live.
+Floor: a job cannot cost less than one statement that claims it and one that acknowledges it; back to back the two are one;
+under load one statement does both for 50 jobs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-import psycopg
+from benchmarks.counted import Count, Counted, counted
+from benchmarks.driver import events, service
+from benchmarks.figure import Figure, Goal
+from benchmarks.kinds import PLUGINS
+from benchmarks.size import Size
 
-from benchmarks.driver import Figure, database, events, service
-
-JOBS = 50
-IDLE_SECONDS = 12
-POLLING = 3
-COUNT = """
-select coalesce(sum(calls), 0)::integer from pg_stat_statements s join pg_roles r on r.oid = s.userid
-where s.query not like '%pg_stat_statements%' and s.query not ilike 'listen%' and toplevel and r.rolname = 'service'
-"""
+POLLING = 3600
+"""Seconds: no poll falls into what is counted. Polls are counted by themselves, see `idle`."""
+BETWEEN = 0.03
+"""Seconds between isolated jobs, in which the supervisor goes idle."""
+NAP = 0.03
 
 
-def measure() -> list[Figure]:
-    """Count over isolated jobs, a batch, and a quiet time at a short polling interval."""
-    with (
-        database(shared_preload_libraries="pg_stat_statements") as server,
-        psycopg.connect(server.url(), autocommit=True) as client,
-    ):
-        client.execute("create extension pg_stat_statements")
-        client.execute("create role service superuser login")
-        client.execute("listen render_events")
-        with service(server.url(user="service"), RENDER_POLLING_INTERVAL=POLLING):
-            isolated = _count(client, lambda: _isolated(client))
-            batch = _count(client, lambda: _batch(client))
-            idle = _count(client, lambda: time.sleep(IDLE_SECONDS))
-    polls = IDLE_SECONDS / POLLING
+def measure(size: Size) -> list[Figure]:
+    """Count over isolated jobs, a row of short ones on one child, and many at once."""
+    jobs, many = size(200, 40, 5), size(20_000, 2_000, 100)
+    with counted() as rig:
+        with service(rig.service_url, RENDER_POLLING_INTERVAL=POLLING):
+            rig.quiet()
+            isolated = rig.over(lambda: _isolated(rig, jobs))
+            saturated = rig.over(lambda: _saturated(rig, many))
+        with service(rig.service_url, RENDER_POLLING_INTERVAL=POLLING, RENDER_CONCURRENCY=1, RENDER_PLUGINS=PLUGINS):
+            rig.quiet()
+            row = rig.over(lambda: _row(rig, jobs))
     return [
-        Figure("statements per isolated job", f"{isolated / JOBS:.2f}", "2", f"{isolated / JOBS / 2:.2f}"),
-        Figure("statements per job, 2,000 at once", f"{batch / 2000:.3f}", "-", "-"),
-        Figure(
-            f"statements in {IDLE_SECONDS} idle seconds, polling every {POLLING}",
-            f"{idle}",
-            f"{polls:.0f}",
-            f"{idle / polls:.2f}",
-        ),
+        _figure("statements per isolated job", isolated, jobs, 2, 2),
+        _figure(f"statements per job of {NAP * 1000:.0f} ms, back to back on one child", row, jobs, 1, 1),
+        _figure(f"statements per job, {many:,} at once", saturated, many, 0.02, 0.02),
     ]
 
 
-def _count(client: psycopg.Connection[tuple[object, ...]], work: Callable[[], None]) -> int:
-    client.execute("select pg_stat_statements_reset()")
-    work()
-    row = client.execute(COUNT).fetchone()
-    return int(str(row[0])) if row else 0
+def _isolated(rig: Counted, jobs: int) -> None:
+    for _ in range(jobs):
+        rig.client.execute("select enqueue_render('noop', '{}')")
+        events(rig.client, 1)
+        time.sleep(BETWEEN)
 
 
-def _isolated(client: psycopg.Connection[tuple[object, ...]]) -> None:
-    for _ in range(JOBS):
-        client.execute("select enqueue_render('noop', '{}')")
-        events(client, 1)
+def _row(rig: Counted, jobs: int) -> None:
+    spec = f'{{"seconds": {NAP}}}'
+    rig.client.execute("select count(enqueue_render('nap', %s)) from generate_series(1, %s)", [spec, jobs])
+    events(rig.client, jobs)
 
 
-def _batch(client: psycopg.Connection[tuple[object, ...]]) -> None:
-    client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, 2000)")
-    events(client, 2000)
+def _saturated(rig: Counted, jobs: int) -> None:
+    rig.client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [jobs])
+    events(rig.client, jobs)
+
+
+def _figure(question: str, count: Count, jobs: int, floor: float, goal: float) -> Figure:
+    # What stands at the edges of the stretch (the arming of a supervisor that goes idle) is not a job's.
+    bound = Goal("value", at_most=goal + 3 / jobs)
+    return Figure(
+        question,
+        count.server / jobs,
+        "statements",
+        floor,
+        count.details(jobs),
+        (bound,),
+        {"texts": count.texts, "messages": dict(count.wire.messages)},
+    )
