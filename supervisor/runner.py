@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 
 import structlog
 
 from renderer.outcome import Outcome
-from supervisor.artifacts import ArtifactDirectory, BadOutput, OutputFile
+from supervisor.artifacts import ArtifactStore, BadOutput, OutputFile
 from supervisor.child import Child, Limits
 from supervisor.classify import Observation, classify, printable
 from supervisor.model import MEGABYTE, Artifact, Ending, Job
@@ -22,7 +21,7 @@ log = structlog.get_logger()
 class Runner:
     """Runs attempts on children that were taken from the pool, and gives the children back."""
 
-    def __init__(self, settings: Settings, pool: Pool, artifacts: ArtifactDirectory) -> None:
+    def __init__(self, settings: Settings, pool: Pool, artifacts: ArtifactStore) -> None:
         self._settings = settings
         self._pool = pool
         self._artifacts = artifacts
@@ -93,10 +92,7 @@ class Runner:
 
     async def _publish(self, job: Job, output: OutputFile, content_type: str, ending: Ending) -> None:
         try:
-            # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
-            ending.artifact = await asyncio.to_thread(
-                self._artifacts.publish, output, job.id, job.token.attempt, content_type
-            )
+            ending.artifact = await self._artifacts.publish(output, job.id, job.token.attempt, content_type)
         except BadOutput as error:
             ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
         except OSError as error:
