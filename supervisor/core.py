@@ -16,7 +16,7 @@ import setproctitle
 import structlog
 
 from supervisor.alerts.alerts import Alerts
-from supervisor.artifacts import ArtifactDirectory
+from supervisor.artifacts import artifact_store
 from supervisor.dispatcher import Dispatcher
 from supervisor.drain import Drain
 from supervisor.errors import DatabaseUnreachable
@@ -46,7 +46,7 @@ class Supervisor:
     def __init__(self, settings: Settings, *, only: str | None = None, observer: Observer | None = None) -> None:
         self._settings = settings
         self._keeps_house = only is None and observer is None
-        self._artifacts = ArtifactDirectory(settings.artifacts_directory)
+        self._artifacts = artifact_store(settings)
         self._figures = Figures()
         self._pool = Pool(settings, self._child_is_free, self._progress, self._figures.metrics.child_spawned)
         self._store = QueueStore(settings, settings.supervisor_name, only)
@@ -60,7 +60,9 @@ class Supervisor:
         self._alerts = Alerts(settings, self._store.name) if self._keeps_house else None
         self._monitor = Monitor(self._figures, self._pool, self._dispatcher, self._store, links, self._alerts)
         self._attention = Attention(settings, self._monitor, self._alerts) if self._alerts is not None else None
-        self._front = Front(settings, self._monitor, runner, self._alerts) if self._alerts is not None else None
+        self._front = (
+            Front(settings, self._monitor, runner, self._alerts, self._artifacts) if self._alerts is not None else None
+        )
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
 
@@ -121,7 +123,7 @@ class Supervisor:
                 self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            drain = Drain(self._dispatcher, self._store, self._work_link, self._stop_now)
+            drain = Drain(self._dispatcher, self._artifacts, self._store, self._work_link, self._stop_now)
             await drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
@@ -141,7 +143,7 @@ class Supervisor:
         return not starting.cancelled()
 
     async def _come_up(self) -> None:
-        self._artifacts.prepare()
+        await asyncio.to_thread(self._artifacts.prepare)
         if self._front is not None:
             self._front.bind()
             self._report.traces = traces(self._settings.supervisor_name)
@@ -185,8 +187,8 @@ class Supervisor:
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
             try:
                 async with self._front.desk.lent() if self._front else contextlib.nullcontext():
-                    await asyncio.to_thread(keep_house, self._settings)
-            except (DatabaseUnreachable, StatementFailed) as error:
+                    await asyncio.to_thread(keep_house, self._settings, self._artifacts)
+            except (DatabaseUnreachable, StatementFailed, OSError) as error:
                 # What is old can wait, and jobs cannot: neither ends the service.
                 log.warning("retention.put_off", problem=str(error))
 
@@ -225,12 +227,14 @@ class Supervisor:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         self._dispatcher.attempts.kill_all("the supervisor ended")
+        self._artifacts.give_up()
         await self._dispatcher.attempts.finished()
         if self._front is not None:
             await self._front.stop()
         if self._alerts is not None:
             await self._alerts.stop()
         await self._pool.close()
+        await self._artifacts.close()
         await asyncio.to_thread(self._report.traces.close)
         await self._store.close()
         await self._listener.close()

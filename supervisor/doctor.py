@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from dataclasses import asdict, dataclass
 from renderer.sandbox import FILES, PROCESSES, SandboxMode
 from supervisor.alerts.channels import apprise_channels, channels
 from supervisor.alerts.helper import send
-from supervisor.artifacts import ArtifactDirectory
+from supervisor.artifacts import artifact_store
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
 from supervisor.errors import ExpectedError
@@ -141,10 +140,14 @@ def _database(settings: Settings) -> Iterator[Check]:
 
 def _artifacts(settings: Settings) -> Check:
     try:
-        ArtifactDirectory(settings.artifacts_directory).prepare()
+        store = artifact_store(settings)
+        store.prepare()
     except ExpectedError as error:
-        return Check("artifacts", "missing", str(error), "set RENDER_ARTIFACTS_URL to a directory of this user's")
-    return Check("artifacts", "ok", os.fspath(settings.artifacts_directory))
+        advice = "set RENDER_ARTIFACTS_URL to a directory of this user's"
+        if settings.object_store_url is not None:
+            advice = "see `Object stores` in docs/settings.md"
+        return Check("artifacts", "missing", str(error), advice)
+    return Check("artifacts", "ok", store.place)
 
 
 def _alerts(settings: Settings) -> Iterator[Check]:

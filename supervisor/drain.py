@@ -3,7 +3,7 @@
 How long each step may take, with the operator's RENDER_SHUTDOWN_SECONDS as `seconds`:
 
     until nothing runs and nothing is owed        at most `seconds`, with the database away too
-    children are killed, their jobs go back       _FLUSH_SECONDS for a database that answers slowly, none for one that is away
+    killed, uploads ended, jobs given back         _FLUSH_SECONDS for a database that answers slowly, none for one that is away
     the supervisor leaves the list                _LEAVE_SECONDS
 
 A second `stop` ends each step; a database that is there is still told what was killed, for _LAST_WORDS_SECONDS. What it is
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from supervisor.artifacts import ArtifactStore
 from supervisor.dispatcher import Dispatcher
 from supervisor.errors import ExpectedError
 from supervisor.link import Link
@@ -33,8 +34,11 @@ _LEAVE_SECONDS = 5.0
 class Drain:
     """One end. `now` is set when it was asked for a second time."""
 
-    def __init__(self, dispatcher: Dispatcher, store: QueueStore, link: Link, now: asyncio.Event) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, artifacts: ArtifactStore, store: QueueStore, link: Link, now: asyncio.Event
+    ) -> None:
         self._dispatcher = dispatcher
+        self._artifacts = artifacts
         self._store = store
         self._link = link
         self._now = now
@@ -49,6 +53,7 @@ class Drain:
             await self._first([idle, *loops], seconds)
             if not idle.done():
                 self._dispatcher.attempts.kill_all("the supervisor was stopped")
+                self._artifacts.give_up()
                 await self._flush([idle, *loops])
             await self._leave(loops, told=idle.done())
         finally:

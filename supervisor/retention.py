@@ -1,7 +1,7 @@
 """Keeps house: old finished work is dropped, artifacts that no job refers to are collected.
 
 A crash between publishing and acknowledging leaves an artifact without a job; a partition that was dropped leaves those of
-its jobs until they are removed. Both are found by looking through the directory. A file is collected when it is old enough
+its jobs until they are removed. Both are found by looking through the store. An artifact is collected when it is old enough
 and the database knows of no completed job, and no attempt under way, that wrote it.
 """
 
@@ -12,11 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
-from supervisor.artifacts import ArtifactDirectory, StoredArtifact
+from supervisor.artifacts import ArtifactStore, artifact_store
 from supervisor.settings import Settings
 from supervisor.store.retention import RetentionStore
 
@@ -26,9 +26,10 @@ INTERVAL_SECONDS = 6 * 3600.0
 """Between two rounds of one supervisor."""
 
 ORPHAN_SECONDS = 3600.0
-"""Age of a file before anybody asks whose it is: the artifacts of the last hour cost nothing."""
+"""Age of an artifact before anybody asks whose it is: the artifacts of the last hour cost nothing."""
 
 _BATCH = 500
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -40,9 +41,14 @@ class Kept:
     orphans: int = 0
 
 
-def keep_house(settings: Settings, orphan_seconds: float = ORPHAN_SECONDS) -> Kept | None:
-    """Do one round; None when another supervisor is at it. Raises DatabaseUnreachable. Blocks: run it in a thread."""
-    artifacts = ArtifactDirectory(settings.artifacts_directory)
+def keep_house(
+    settings: Settings, artifacts: ArtifactStore | None = None, orphan_seconds: float = ORPHAN_SECONDS
+) -> Kept | None:
+    """Do one round; None when another supervisor is at it. Blocks: run it in a thread.
+
+    Raises DatabaseUnreachable, and OSError for the store of the artifacts: what it then left is found by the next round.
+    """
+    artifacts = artifacts or artifact_store(settings)
     done = Kept()
     with RetentionStore.open(settings.require_database()) as store:
         if store is None:
@@ -57,7 +63,7 @@ def keep_house(settings: Settings, orphan_seconds: float = ORPHAN_SECONDS) -> Ke
     return done
 
 
-def _drop_expired(store: RetentionStore, artifacts: ArtifactDirectory, days: float, done: Kept) -> None:
+def _drop_expired(store: RetentionStore, artifacts: ArtifactStore, days: float, done: Kept) -> None:
     for partition, parent in store.expired(days):
         finished = parent == "finished_job"
         # Listed before the drop, removed after it: never a completed job without its bytes. What a crash in between
@@ -70,20 +76,19 @@ def _drop_expired(store: RetentionStore, artifacts: ArtifactDirectory, days: flo
                 continue
             done.partitions += 1
             listed.seek(0)
-            done.artifacts += sum(artifacts.remove(url.rstrip("\n")) for url in listed)
+            for batch in _batches(line.rstrip("\n") for line in listed):
+                done.artifacts += artifacts.remove(batch)
     while old := store.stragglers(days):
-        done.artifacts += sum(artifacts.remove(url) for url in old if url)
+        done.artifacts += artifacts.remove(filter(None, old))
 
 
-def _collect_orphans(store: RetentionStore, artifacts: ArtifactDirectory, age: float, done: Kept) -> None:
+def _collect_orphans(store: RetentionStore, artifacts: ArtifactStore, age: float, done: Kept) -> None:
     for batch in _batches(artifacts.stored(older_than=time.time() - age)):
         needed = store.referenced([(artifact.job_id, artifact.attempt) for artifact in batch])
-        for artifact in batch:
-            if (artifact.job_id, artifact.attempt) not in needed:
-                Path(artifact.path).unlink(missing_ok=True)
-                done.orphans += 1
+        orphans = [artifact for artifact in batch if (artifact.job_id, artifact.attempt) not in needed]
+        done.orphans += artifacts.discard(orphans)
 
 
-def _batches(found: Iterator[StoredArtifact]) -> Iterator[list[StoredArtifact]]:
+def _batches(found: Iterator[_T]) -> Iterator[list[_T]]:
     while batch := list(itertools.islice(found, _BATCH)):
         yield batch

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from renderer.outcome import Outcome
-from supervisor.artifacts import ArtifactDirectory, BadOutput, OutputFile
+from supervisor.artifacts import ArtifactStore, BadOutput, OutputFile
 from supervisor.attempt import Attempt, Limits
 from supervisor.child import Child
 from supervisor.classify import Observation, classify, printable
@@ -40,7 +40,7 @@ Told = Callable[[Attempt, Ending | None], None]
 class Runner:
     """Runs attempts on children that were taken from the pool, and gives the children back."""
 
-    def __init__(self, settings: Settings, pool: Pool, artifacts: ArtifactDirectory) -> None:
+    def __init__(self, settings: Settings, pool: Pool, artifacts: ArtifactStore) -> None:
         self._settings = settings
         self._pool = pool
         self._artifacts = artifacts
@@ -147,10 +147,7 @@ class Runner:
     ) -> None:
         job = attempt.job
         try:
-            # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
-            ending.artifact = await asyncio.to_thread(
-                self._artifacts.publish, output, job.id, job.token.attempt, content_type
-            )
+            ending.artifact = await self._artifacts.publish(output, job.id, job.token.attempt, content_type)
         except BadOutput as error:
             ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
         except OSError as error:

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from renderer.needs import Needs
 from renderer.sandbox import ForbiddenCalls, SandboxMode
-from supervisor import environment_file, setting_mistakes, sources
+from supervisor import environment_file, places, setting_mistakes, sources
 from supervisor.alerts import addresses
 from supervisor.errors import ConfigurationError
 from supervisor.setting_values import parse_list, parse_needs, parse_plugins
@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     )
     plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")
     artifacts_url: str | None = Field(None, validation_alias="RENDER_ARTIFACTS_URL")
+    aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
+    aws_session_token: SecretStr | None = Field(None, validation_alias="AWS_SESSION_TOKEN")
+    google_service_account_key: SecretStr | None = Field(None, validation_alias="GOOGLE_SERVICE_ACCOUNT_KEY")
+    azure_storage_account_key: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY")
+    azure_storage_sas_token: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_SAS_TOKEN")
+    azure_client_secret: SecretStr | None = Field(None, validation_alias="AZURE_CLIENT_SECRET")
     output_limit_mb: int = Field(2048, ge=1, validation_alias="RENDER_OUTPUT_LIMIT_MB")
     shutdown_seconds: float = Field(30.0, ge=0, validation_alias="RENDER_SHUTDOWN_SECONDS")
     shutdown_ms: float | None = Field(None, ge=0, validation_alias="WORKER_SHUTDOWN_TIMEOUT_MS")
@@ -175,12 +181,8 @@ class Settings(BaseSettings):
 
     @field_validator("artifacts_url")
     @classmethod
-    def _only_a_directory(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
-                raise ValueError("must be a directory as file:///path; object stores are not supported by this release")
-        return value
+    def _a_place(cls, value: str | None) -> str | None:
+        return value if value is None else places.checked(value)
 
     @property
     def timeout(self) -> float:
@@ -198,12 +200,20 @@ class Settings(BaseSettings):
 
     @property
     def artifacts_directory(self) -> Path:
-        """Where artifacts are stored: the setting, systemd's state directory, or the user's."""
-        if self.artifacts_url is not None:
+        """The directory for artifacts: the setting, systemd's state directory, or the user's."""
+        if self.artifacts_url is not None and self.object_store_url is None:
             return Path(unquote(urlsplit(self.artifacts_url).path))
-        if state := os.environ.get("STATE_DIRECTORY"):
-            return Path(state.split(":")[0]) / "artifacts"
-        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "jobsupervisor" / "artifacts"
+        return places.state_directory() / "artifacts"
+
+    @property
+    def object_store_url(self) -> str | None:
+        """The object store for artifacts, as `s3://bucket/prefix`; None where they go to a directory."""
+        return self.artifacts_url if self.artifacts_url and places.OBJECTS.fullmatch(self.artifacts_url) else None
+
+    @property
+    def spool_directory(self) -> Path:
+        """Where outputs are until an object store has them, in files without names."""
+        return places.state_directory() / "spool"
 
     def adopt(self, fresh: Settings) -> tuple[list[str], list[str]]:
         """Take over what can change while the service runs; return the names of what did, and of what needs a restart.
@@ -254,6 +264,12 @@ def secrets() -> Iterator[tuple[str, ...]]:
     for field, info in Settings.model_fields.items():
         if SecretStr in (info.annotation, *get_args(info.annotation)):
             yield names(field)
+
+
+def cloud_secrets(settings: Settings) -> dict[str, str]:
+    """Return the secrets of object stores that are set, by environment name."""
+    fields = (field for field in Settings.model_fields if field.startswith(("aws_", "google_", "azure_")))
+    return {names(field)[0]: value.get_secret_value() for field in fields if (value := getattr(settings, field))}
 
 
 def load(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -44,6 +45,11 @@ def path_of(artifact: Artifact) -> Path:
     return Path(unquote(parts.path))
 
 
+def publish(store: ArtifactDirectory, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
+    """Publish, on a loop of its own."""
+    return asyncio.run(store.publish(output, job_id, attempt, content_type))
+
+
 def files(directory: Path) -> list[Path]:
     """Return every file below a directory."""
     return sorted(path for path in directory.rglob("*") if not path.is_dir())
@@ -55,7 +61,7 @@ def test_published(store: ArtifactDirectory, output: OutputFile, tmp_path: Path)
     os.write(output.fd, content)
     before = os.umask(0o022)
     try:
-        artifact = store.publish(output, JOB, 7, "application/octet-stream")
+        artifact = publish(store, output, JOB, 7, "application/octet-stream")
     finally:
         os.umask(before)
     path = path_of(artifact)
@@ -72,7 +78,7 @@ def test_the_offset_of_the_child_does_not_matter(store: ArtifactDirectory, outpu
     """The file is read from its start wherever the child left its position, and the position is left alone."""
     os.write(output.fd, b"0123456789")
     os.lseek(output.fd, 4, os.SEEK_SET)
-    assert path_of(store.publish(output, JOB, 1, TEXT)).read_bytes() == b"0123456789"
+    assert path_of(publish(store, output, JOB, 1, TEXT)).read_bytes() == b"0123456789"
     assert os.lseek(output.fd, 0, os.SEEK_CUR) == 4
 
 
@@ -80,7 +86,7 @@ def test_what_is_written_later_is_not_published(store: ArtifactDirectory, output
     """A child that kept its descriptor and writes after its answer changes nothing of what is stored."""
     os.write(output.fd, b"checked")
     kept = os.dup(output.fd)
-    artifact = store.publish(output, JOB, 1, TEXT)
+    artifact = publish(store, output, JOB, 1, TEXT)
     os.pwrite(kept, b"changed and longer", 0)
     os.close(kept)
     assert path_of(artifact).read_bytes() == b"checked"
@@ -103,11 +109,11 @@ def test_an_output_has_no_name_and_gets_none(output: OutputFile, tmp_path: Path)
 def test_nothing_written(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """An empty output is the renderer's mistake, told with the way out; nothing is stored for it."""
     with pytest.raises(BadOutput, match="wrote nothing to its output"):
-        store.publish(output, JOB, 1, TEXT)
+        publish(store, output, JOB, 1, TEXT)
     os.write(output.fd, b"taken back")
     os.ftruncate(output.fd, 0)
     with pytest.raises(BadOutput, match="wrote nothing to its output"):
-        store.publish(output, JOB, 1, TEXT)
+        publish(store, output, JOB, 1, TEXT)
     assert files(tmp_path) == []
 
 
@@ -127,10 +133,10 @@ def test_bytes_must_be_what_they_say(store: ArtifactDirectory, output: OutputFil
     """A type that browsers act upon is checked by its first bytes: the real ones pass, a page of HTML does not."""
     content, suffix = SAMPLES[content_type]
     os.write(output.fd, content)
-    assert path_of(store.publish(output, JOB, 1, content_type)).suffix == f".{suffix}"
+    assert path_of(publish(store, output, JOB, 1, content_type)).suffix == f".{suffix}"
     os.pwrite(output.fd, b"<script>alert(1)</script>", 0)
     with pytest.raises(BadOutput, match=f"content_type says {content_type}, the bytes are not"):
-        store.publish(output, JOB, 2, content_type)
+        publish(store, output, JOB, 2, content_type)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def test_a_type_in_other_words(
 ) -> None:
     """Case and parameters make no other type of it: the suffix is the same, and it is kept as it was given."""
     os.write(output.fd, content)
-    artifact = store.publish(output, JOB, 1, content_type)
+    artifact = publish(store, output, JOB, 1, content_type)
     assert (path_of(artifact).suffix, artifact.content_type) == (f".{suffix}", content_type)
     store.withdraw(artifact, JOB, 1)
     assert not path_of(artifact).exists()
@@ -159,7 +165,7 @@ def test_a_type_in_other_words_must_be_true(store: ArtifactDirectory, output: Ou
     """Other words for a type are no way around its first bytes."""
     os.write(output.fd, b"<script>alert(1)</script>")
     with pytest.raises(BadOutput, match="the bytes are not"):
-        store.publish(output, JOB, 1, content_type)
+        publish(store, output, JOB, 1, content_type)
 
 
 @pytest.mark.parametrize("content_type", ["png", "image/png\r\nX: y", "image/png; a", "image/" + "x" * 250])
@@ -167,7 +173,7 @@ def test_what_is_no_type(store: ArtifactDirectory, output: OutputFile, tmp_path:
     """What is no media type is not stored under one."""
     os.write(output.fd, PNG)
     with pytest.raises(BadOutput, match="content_type must be a media type, got "):
-        store.publish(output, JOB, 1, content_type)
+        publish(store, output, JOB, 1, content_type)
     assert files(tmp_path) == []
 
 
@@ -175,17 +181,17 @@ def test_a_refused_output_leaves_nothing(store: ArtifactDirectory, output: Outpu
     """After a refusal there is neither a file nor a directory, and no descriptor of the copy."""
     os.write(output.fd, b"no picture")
     with pytest.raises(BadOutput):
-        store.publish(output, JOB, 1, "image/png")
+        publish(store, output, JOB, 1, "image/png")
     assert list((tmp_path / "art & #1 %20").iterdir()) == []
 
 
 def test_the_same_attempt_again(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """Publishing an attempt twice replaces its file in one step: a reader of the old one goes on reading the old bytes."""
     os.write(output.fd, b"first")
-    first = store.publish(output, JOB, 1, TEXT)
+    first = publish(store, output, JOB, 1, TEXT)
     with path_of(first).open("rb") as reader:
         os.pwrite(output.fd, b"again", 0)
-        again = store.publish(output, JOB, 1, TEXT)
+        again = publish(store, output, JOB, 1, TEXT)
         assert reader.read() == b"first"
     assert again.url == first.url
     assert path_of(again).read_bytes() == b"again"
@@ -195,9 +201,9 @@ def test_the_same_attempt_again(store: ArtifactDirectory, output: OutputFile, tm
 def test_a_name_left_by_a_crash(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """A replacement that a crash cut short does not keep the next one from being published."""
     os.write(output.fd, b"first")
-    path = path_of(store.publish(output, JOB, 1, TEXT))
+    path = path_of(publish(store, output, JOB, 1, TEXT))
     path.with_name(f"{path.name}.new").write_bytes(b"half a repl")
-    store.publish(output, JOB, 1, TEXT)
+    publish(store, output, JOB, 1, TEXT)
     assert files(tmp_path) == [path]
     assert path.read_bytes() == b"first"
 
@@ -205,9 +211,9 @@ def test_a_name_left_by_a_crash(store: ArtifactDirectory, output: OutputFile, tm
 def test_another_attempt_has_another_file(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """A supervisor that comes late with an older attempt does not touch the newer one's file, nor take it back."""
     os.write(output.fd, b"newer")
-    newer = store.publish(output, JOB, 2, TEXT)
+    newer = publish(store, output, JOB, 2, TEXT)
     os.pwrite(output.fd, b"stale", 0)
-    stale = store.publish(output, JOB, 1, TEXT)
+    stale = publish(store, output, JOB, 1, TEXT)
     assert path_of(newer).read_bytes() == b"newer"
     store.withdraw(stale, JOB, 1)
     assert files(tmp_path) == [path_of(newer)]
@@ -216,7 +222,7 @@ def test_another_attempt_has_another_file(store: ArtifactDirectory, output: Outp
 def test_withdraw_twice(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
     """Taking back what is gone already is no error."""
     os.write(output.fd, b"unwanted")
-    artifact = store.publish(output, JOB, 1, TEXT)
+    artifact = publish(store, output, JOB, 1, TEXT)
     store.withdraw(artifact, JOB, 1)
     store.withdraw(artifact, JOB, 1)
     assert files(tmp_path) == []
@@ -231,7 +237,7 @@ def test_an_output_that_is_no_file(store: ArtifactDirectory, tmp_path: Path) -> 
     try:
         for descriptor in (reader, near.fileno(), *opened):
             with pytest.raises(BadOutput, match="must stay a regular file"):
-                store.publish(OutputFile(descriptor, descriptor), JOB, 1, TEXT)
+                publish(store, OutputFile(descriptor, descriptor), JOB, 1, TEXT)
     finally:
         near.close()
         far.close()

@@ -309,12 +309,29 @@ def test_artifacts_in_a_directory(monkeypatch: pytest.MonkeyPatch, url: str, dir
     assert load().artifacts_directory == Path(directory)
 
 
-@pytest.mark.parametrize("url", ["/srv/renders", "file://host/srv", "file:relative", "s3://bucket", "https://h/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/srv/renders", "file://host/srv", "file:relative", "https://h/x", "S3://bucket", "s3://", "s3:///prefix"),
+        *("s3://b:9000/x", "s3://key:hunter2@bucket", "gs://bucket/a?b=c", "az://bucket/a#b", "s3://bucket/../other"),
+        *("s3://bucket//x", "s3://bucket/a b", "s3://bucket/a%2fb", "s3://bucket/./x"),
+    ],
+)
 def test_artifacts_elsewhere_are_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """What this release cannot store in is refused at the start, with the form that it takes."""
-    assert (
-        "must be a directory as file:///path" in problems(monkeypatch, RENDER_ARTIFACTS_URL=url)["RENDER_ARTIFACTS_URL"]
-    )
+    """Where nothing can be stored is refused at the start, with the forms that are taken and not with the value."""
+    (line,) = problems(monkeypatch, RENDER_ARTIFACTS_URL=url).values()
+    assert "must be file:///path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "gs://my.bucket/a/b/", "az://container/renders-2026/x_y.z"])
+def test_artifacts_in_an_object_store(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The URL of an object store is taken as it is; outputs wait in the state directory, not where the URL might say."""
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/jobsupervisor")
+    monkeypatch.setenv("RENDER_ARTIFACTS_URL", url)
+    assert load().object_store_url == url
+    assert load().spool_directory == Path("/var/lib/jobsupervisor/spool")
+    assert load().artifacts_directory == Path("/var/lib/jobsupervisor/artifacts")
 
 
 def test_state_directories(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def test_the_rules_hold() -> None:
         ("database", "renderer/breach.py", "import psycopg"),
         ("errands", "supervisor/breach.py", "import requests"),
         ("errands", "supervisor/alerts/breach.py", "from apprise import Apprise"),
+        ("objects", "supervisor/web/breach.py", "import obstore"),
     ],
 )
 def test_a_breach_is_noticed(copy: Path, contract: str, module: str, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""The canary: a small render through a child and to the artifacts' disk, when nobody's job has proven lately that it works.
+"""The canary: a small render through a child and to the artifacts' store, when nobody's job has proven lately that it works.
 
 Run when somebody asks for the health, not by a clock: an idle night that nobody watches renders nothing. It touches no
 database. A job that went well in the last minute is proof enough.

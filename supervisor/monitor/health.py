@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supervisor.alerts.alerts import Alerts
+from supervisor.artifacts import ArtifactStore
 from supervisor.monitor.canary import Canary
 from supervisor.monitor.monitor import Monitor
 
@@ -27,15 +28,24 @@ class Component:
 class Health:
     """Asks the parts. Sends no statement: a database that is down is known by what the links met."""
 
-    def __init__(self, monitor: Monitor, canary: Canary, alerts: Alerts, *, events: bool) -> None:
+    def __init__(
+        self, monitor: Monitor, canary: Canary, alerts: Alerts, artifacts: ArtifactStore, *, events: bool
+    ) -> None:
         self._monitor = monitor
         self._canary = canary
         self._alerts = alerts
+        self._artifacts = artifacts
         self._events = events
 
     async def examine(self) -> list[Component]:
         """Return all components."""
-        return [self._database(), self._listener(), *await self._children(), *self._rest()]
+        return [self._database(), self._listener(), *await self._children(), self._store(), *self._rest()]
+
+    def _store(self) -> Component:
+        """Tell what uploads met. After the canary, which is the trial where nobody's job was one."""
+        problem = self._artifacts.problem
+        found = f"{self._artifacts.place}: {problem}" if problem else self._artifacts.place
+        return Component("artifacts", problem is None, found)
 
     def _rest(self) -> list[Component]:
         return [self._breakers(), self._kinds(), self._standing(), self._sandbox()]

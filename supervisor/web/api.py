@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from supervisor.media_types import essence
+from supervisor.artifacts import ArtifactStore
 from supervisor.monitor.health import Component, Health
 from supervisor.monitor.monitor import Monitor
-from supervisor.settings import Settings
 from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.job_status import JobStatus
 from supervisor.store.refused import Refused
+from supervisor.web.artifact import artifact_of
 from supervisor.web.asking import answered, one_job, one_status, page_before
 from supervisor.web.guard import problem
 from supervisor.web.openapi import document
@@ -29,19 +25,12 @@ from supervisor.web.openapi import document
 MOST = 200
 """Jobs of one page."""
 
-_RANGES = re.compile(rb"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*", re.ASCII)
-_RANGE = re.compile(rb"(\d*)-(\d*)")
-
-# What a browser may show in place; anything else is a download. All of it is a stranger's: no script of it may run.
-_SHOWN = ("image/", "video/", "audio/", "application/pdf", "text/plain")
-_STRANGERS_FILE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
 
 class Api:
     """The endpoints, on the parts that they ask."""
 
-    def __init__(self, settings: Settings, monitor: Monitor, health: Health, desk: Desk) -> None:
-        self._root = settings.artifacts_directory.absolute()
+    def __init__(self, artifacts: ArtifactStore, monitor: Monitor, health: Health, desk: Desk) -> None:
+        self._artifacts = artifacts
         self._monitor = monitor
         self._health = health
         self._desk = desk
@@ -120,23 +109,7 @@ class Api:
         job = await self._find(request)
         if job is None:
             return _no_such_job(request)
-        if job.output_url is None or job.content_type is None:
-            return problem(404, f"the job has no artifact: its status is {job.status}")
-        path = self._path(job.output_url)
-        if path is None or not path.is_file():
-            return problem(404, f"the artifact is not in this machine's directory: {job.output_url}")
-        shown = essence(job.content_type).startswith(_SHOWN)
-        return _Artifact(
-            path,
-            media_type=job.content_type,
-            filename=path.name,
-            content_disposition_type="inline" if shown else "attachment",
-            headers={
-                "content-security-policy": _STRANGERS_FILE,
-                # An attempt's file never changes.
-                "cache-control": "private, max-age=31536000, immutable",
-            },
-        )
+        return await artifact_of(job, request, self._artifacts)
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
@@ -150,28 +123,6 @@ class Api:
 
     async def _find(self, request: Request) -> JobStatus | None:
         return await self._desk.ask(calls.status(one_job(request)))
-
-    def _path(self, url: str) -> Path | None:
-        """Return the file that a URL of ours names; None for what lies elsewhere."""
-        parts = urlsplit(url)
-        path = Path(unquote(parts.path))
-        return path if parts.scheme == "file" and path.is_relative_to(self._root) and ".." not in path.parts else None
-
-
-class _Artifact(FileResponse):
-    """A file, whole or in ranges. A Range header that is none is ignored, as HTTP wants it; Starlette would refuse it."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
-        await super().__call__({**scope, "headers": headers}, receive, send)
-
-
-def _is_range(value: bytes) -> bool:
-    """Whether a Range header asks for bytes, in a form that can be answered (RFC 9110, 14.1.2)."""
-    if not _RANGES.fullmatch(value):
-        return False
-    return all(not (first and last) or int(first) <= int(last) for first, last in _RANGE.findall(value))
 
 
 def _no_such_job(request: Request) -> JSONResponse:

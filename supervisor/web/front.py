@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.alerts.alerts import Alerts
+from supervisor.artifacts import ArtifactStore
 from supervisor.monitor.canary import Canary
 from supervisor.monitor.health import Health
 from supervisor.monitor.monitor import Monitor
@@ -18,7 +19,9 @@ from supervisor.web.server import WebServer
 class Front:
     """HTTP of one supervisor."""
 
-    def __init__(self, settings: Settings, monitor: Monitor, runner: Runner, alerts: Alerts) -> None:
+    def __init__(
+        self, settings: Settings, monitor: Monitor, runner: Runner, alerts: Alerts, artifacts: ArtifactStore
+    ) -> None:
         self._server = WebServer(settings)
         self._canary = Canary(monitor.pool, runner, monitor.figures)
         used = len(monitor.links)
@@ -27,8 +30,8 @@ class Front:
             lambda: all(link.up for link in monitor.links),
             allowed=settings.max_connections > used,
         )
-        health = Health(monitor, self._canary, alerts, events=settings.enable_events)
-        api = Api(settings, monitor, health, self.desk)
+        health = Health(monitor, self._canary, alerts, artifacts, events=settings.enable_events)
+        api = Api(artifacts, monitor, health, self.desk)
         self._dashboard = Dashboard(settings, monitor, self.desk)
         self._app = application(settings, [*api.routes(), *self._dashboard.routes()])
 

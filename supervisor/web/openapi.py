@@ -55,7 +55,7 @@ def _errors(*numbers: int) -> dict[str, Any]:
         404: "There is no such job, or no artifact",
         421: "The Host header is not one of ours",
         422: "A parameter is wrong: the rule, the value and the way out",
-        503: "The database is away, or too slow",
+        503: "The database is away, or too slow; or the object store, for an artifact",
     }
     return {str(number): _answer(texts[number], _ERROR) for number in (401, 403, 421, *numbers)}
 
@@ -122,7 +122,7 @@ def document() -> dict[str, Any]:
                 {
                     "200": _answer("The bytes, of the job's content_type", {}, "*/*"),
                     "206": _answer("The range that was asked for", {}, "*/*"),
-                    "416": {"description": "The artifact is shorter than the range begins"},
+                    "416": _answer("There are no such bytes", _ERROR),
                 }
                 | _errors(404, 422, 503),
                 [_ID],

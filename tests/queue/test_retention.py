@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class House:
         """Publish a file for an attempt; return its path."""
         output = self.store.open_output()
         os.write(output.fd, b"bytes")
-        self.artifact = self.store.publish(output, job_id, attempt, "text/plain")
+        self.artifact = asyncio.run(self.store.publish(output, job_id, attempt, "text/plain"))
         output.close()
         return Path(self.artifact.url.removeprefix("file://"))
 

@@ -1,0 +1,1 @@
+"""Artifacts in object stores, against servers that speak the providers' protocols."""
