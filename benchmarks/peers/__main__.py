@@ -48,9 +48,7 @@ def main() -> int:
         counting(server.socket_directory / f".s.PGSQL.{server.port}") as proxy,
     ):
         for number_, contender in enumerate(contenders):
-            with connect(server.url()) as admin:
-                admin.execute(f"create database contender{number_}".encode())
-            contender.install(server.url(f"contender{number_}"))
+            _fresh(contender, f"contender{number_}", server)
         for round_ in range(options.rounds):
             for number_, contender in enumerate(contenders):
                 print(f"round {round_ + 1}: {contender.name}", file=sys.stderr)
@@ -61,6 +59,14 @@ def main() -> int:
     if not options.no_results:
         print(f"written to {results.write(described, 'peers', figures, options.results)}")
     return 0
+
+
+def _fresh(contender: Contender, database: str, server: EmbeddedServer) -> None:
+    """Give it an empty database, in place of the one that it had."""
+    with connect(server.url()) as admin:
+        admin.execute(f"drop database if exists {database} with (force)".encode())
+        admin.execute(f"create database {database}".encode())
+    contender.install(server.url(database))
 
 
 def _measure(
@@ -80,6 +86,9 @@ def _measure(
         ours["enqueued in bulk"].append(contender.enqueue(direct, options.jobs))
         jobs, seconds = contender.work(direct, direct, alone + options.jobs)
         ours["no-op jobs a second"].append(jobs / seconds)
+        if jobs < alone + options.jobs:
+            # Stopped before it was done: what follows is not to wait behind the rest.
+            _fresh(contender, database, server)
         latencies = contender.latencies(direct, options.latencies)
         ours["enqueue to handler"].append(percentile(latencies, 0.5) * 1000)
         ours["enqueue to handler, p99"].append(percentile(latencies, 0.99) * 1000)
@@ -92,6 +101,8 @@ def _measure(
         proxy.take()
         jobs, _ = contender.work(counted, direct, options.jobs)
         ours["statements a job"].append(proxy.take().statements / max(1, jobs))
+        if jobs < options.jobs:
+            _fresh(contender, database, server)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's program does
         print(f"{contender.name}: {type(error).__name__}: {error}", file=sys.stderr)
 
@@ -126,7 +137,7 @@ def _print(figures: dict[str, list[Figure]]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=5000, help="no-ops of one run")
+    parser.add_argument("--jobs", type=int, default=10_000, help="no-ops of one run")
     parser.add_argument("--latencies", type=int, default=200, help="single jobs of one run")
     parser.add_argument("--idle", type=float, default=60.0, help="idle seconds of one run")
     parser.add_argument("--only", action="append", help="contenders whose name has this in it; may be repeated")

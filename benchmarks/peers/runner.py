@@ -24,6 +24,8 @@ class Runner(Protocol):
         """Handle what comes, for ever; call `handled` for each job."""
 
 
+LEAST = 0.05
+"""Seconds."""
 Make = Callable[[str, bool], Awaitable[Runner]]
 
 
@@ -60,11 +62,12 @@ async def _enqueue(runner: Runner, jobs: int, *, alone: bool) -> None:
 
 
 async def _work(runner: Runner, jobs: int, seconds: float) -> None:
-    done = 0
+    done, first = 0, 0.0
     finished = asyncio.Event()
 
     def handled() -> None:
-        nonlocal done
+        nonlocal done, first
+        first = first or time.monotonic()
         done += 1
         if done == jobs:
             finished.set()
@@ -73,7 +76,9 @@ async def _work(runner: Runner, jobs: int, seconds: float) -> None:
     task = asyncio.create_task(runner.run(handled))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(finished.wait(), seconds)
-    taken = time.monotonic() - started
+    # From the first job on, so that a worker's start is not in it; unless that leaves next to nothing to measure.
+    ended = time.monotonic()
+    taken = ended - first if first and ended - first > LEAST else ended - started
     say(f'{{"jobs": {done}, "seconds": {taken}}}')
     await asyncio.sleep(1)  # it acknowledges its last ones
     task.cancel()
