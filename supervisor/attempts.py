@@ -26,6 +26,8 @@ from supervisor.store.queue import Verdict
 
 _STUCK = 0.05
 """Seconds that a job may take before those that its child holds beyond it are taken back."""
+_FRESH = 0.01
+"""Seconds that a job may have taken when its child is given another beyond it."""
 
 
 class Attempts:
@@ -82,7 +84,7 @@ class Attempts:
     def _busy_child(self, job: Job) -> Child | None:
         """Return a child that may hold this job beyond the one that it is at."""
         most = self._pace.ahead(job.kind, writes=self._pool.kinds[job.kind].writes_output)
-        child = self._pool.with_room(job.kind, job.user_id, most) if most else None
+        child = self._pool.with_room(job.kind, job.user_id, most, _FRESH) if most else None
         if child is not None and self._look is None:
             self._look = self._loop.call_later(_STUCK, self._look_for_stuck)
         return child
@@ -90,7 +92,7 @@ class Attempts:
     def _look_for_stuck(self) -> None:
         """Take back what waits in a child behind a job that takes long; look again while any child holds something."""
         self._look = None
-        held = [child for child in self._pool.children if child.held > 1]
+        held = [child for child in self._pool.children if child.ahead()]
         for child in held:
             if child.having is not None and child.having.seconds() >= _STUCK:
                 for attempt in reversed(child.ahead()):

@@ -138,8 +138,11 @@ class Pool:
         child.tenant = tenant
         return child
 
-    def with_room(self, kind: str, tenant: str | None, most: int) -> Child | None:
-        """Return a child that is at a job of that kind and may hold another for that tenant, `most` beyond the one it is at."""
+    def with_room(self, kind: str, tenant: str | None, most: int, seconds: float) -> Child | None:
+        """Return a child that may hold another job of that kind and tenant, `most` beyond the one that it is at.
+
+        It is at one of that kind, and has been for less than so many seconds.
+        """
         if self.free or not self.kinds[kind].reusable:
             return None
         found = None
@@ -149,6 +152,7 @@ class Pool:
                 child.alive
                 and having is not None
                 and having.job.kind == kind
+                and having.seconds() < seconds
                 and child.held <= (most if found is None else found.held - 1)
                 and child.jobs_done + child.held < _JOBS_PER_CHILD
                 and self._may_have_another(child, tenant)
