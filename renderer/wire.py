@@ -125,6 +125,22 @@ def _receive_exactly(sock: socket.socket, count: int) -> bytes:
     return bytes(buffer)
 
 
+def _cut(buffer: bytearray, limit: int) -> bytes | None:
+    """Take the body of the first frame out of what was read; None while it is not whole. Raises WireError."""
+    if len(buffer) < HEADER.size:
+        return None
+    (length,) = HEADER.unpack_from(buffer)
+    if length > limit:
+        raise WireError(f"a frame must be at most {limit} bytes, got {length}")
+    end = HEADER.size + length
+    if len(buffer) < end:
+        return None
+    with memoryview(buffer) as view:
+        body = bytes(view[HEADER.size : end])
+    del buffer[:end]
+    return body
+
+
 class JobReader:
     """Reads jobs from a blocking socket, as many in one call as have come."""
 
@@ -138,7 +154,7 @@ class JobReader:
 
         The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError.
         """
-        while (body := self._cut()) is None:
+        while (body := _cut(self._buffer, MAX_JOB_FRAME)) is None:
             data, descriptors = _receive_some(self._sock, _CHUNK)
             self._descriptors.extend(descriptors)
             if not data:
@@ -148,21 +164,6 @@ class JobReader:
             self._buffer += data
         head, spec, config = decode_job(body)
         return head, spec, config, self._descriptors.popleft() if head["writes"] else None
-
-    def _cut(self) -> bytes | None:
-        """Take the first frame from what was read, if it is whole."""
-        if len(self._buffer) < HEADER.size:
-            return None
-        (length,) = HEADER.unpack_from(self._buffer)
-        if length > MAX_JOB_FRAME:
-            raise WireError(f"a frame must be at most {MAX_JOB_FRAME} bytes, got {length}")
-        end = HEADER.size + length
-        if len(self._buffer) < end:
-            return None
-        with memoryview(self._buffer) as view:
-            body = bytes(view[HEADER.size : end])
-        del self._buffer[:end]
-        return body
 
 
 class FrameReader:
@@ -175,15 +176,7 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """Yield the messages that are complete with these bytes. Raises WireError."""
         self._buffer += data
-        while len(self._buffer) >= HEADER.size:
-            (length,) = HEADER.unpack_from(self._buffer)
-            if length > self._limit:
-                raise WireError(f"a frame must be at most {self._limit} bytes, got {length}")
-            end = HEADER.size + length
-            if len(self._buffer) < end:
-                return
-            body = bytes(self._buffer[HEADER.size : end])
-            del self._buffer[:end]
+        while (body := _cut(self._buffer, self._limit)) is not None:
             yield decode(body)
 
     @property
