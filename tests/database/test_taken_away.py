@@ -46,9 +46,9 @@ def take_away(operator: psycopg.Connection[Any], statement: str) -> None:
     "statement",
     [
         "drop schema jobsupervisor cascade",
-        "drop table jobsupervisor.idempotency, jobsupervisor.dead_letter cascade",
+        "drop table jobsupervisor.job cascade",
     ],
-    ids=["schema", "tables"],
+    ids=["schema", "queue"],
 )
 def test_something_is_taken_away(database: str, tmp_path: Path, statement: str) -> None:
     """The server's own message, without our statement around it, with the name of the query and what to do."""
@@ -62,6 +62,16 @@ def test_something_is_taken_away(database: str, tmp_path: Path, statement: str) 
         assert "(SQLSTATE 42P01)" in line
         assert "select" not in line
         assert line.endswith("`jobsupervisor migrate --check`")
+
+
+def test_what_acknowledges_is_taken_away(database: str, tmp_path: Path) -> None:
+    """A claim does not read what only an acknowledgement writes: the first job that ends says what is missing."""
+    with psycopg.connect(database, autocommit=True) as operator, Service(database, tmp_path) as service:
+        service.ready()
+        take_away(operator, "drop table jobsupervisor.dead_letter cascade")
+        operator.execute("select enqueue_render('noop', '{}')")
+        line = last_words(service)
+        assert 'refused it for good: relation "jobsupervisor.dead_letter" does not exist (SQLSTATE 42P01)' in line
 
 
 @pytest.fixture
