@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import skia
 
+from renderer.kinds.colour import Colour
+from renderer.kinds.scene.model import SceneSpec
+from renderer.kinds.scene.paint import Painter
 from tests.renderer.drawing import box, draw, ink, rgb, scene
 
+PAPER = Colour(1.0, 1.0, 1.0, 1.0)
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
 
@@ -158,6 +162,19 @@ def test_colours_and_opacity_are_animated() -> None:
     assert rgb(moved({"property": "fill", "to": "#0000ff"}, 0.5), 50, 50) == pytest.approx((128, 0, 128), abs=1)
     assert rgb(moved({"property": "opacity", "to": 0}, 0.5), 50, 50) == pytest.approx((255, 127, 127), abs=1)
     assert ink(moved({"property": "opacity", "to": 0, "easing": "easeOutBack"}, 0.9)) == 0
+
+
+def test_a_text_has_the_colour_of_its_moment() -> None:
+    """Shaped letters are kept for as long as their paint is the same, and never longer: each frame is as drawn alone."""
+    texts = [{"type": "text", "id": name, "y": 14, "text": "w", "fontSize": 20} for name in "abc"]
+    fade = {"property": "fill", "from": "#000", "to": "#fff", "duration": 1, "easing": "linear"}
+    spec = SceneSpec.model_validate(scene(texts, *({"target": name, **fade} for name in "abc")))
+    moving = Painter(spec, 16, 16, PAPER)
+    for frame in range(1000):
+        alone = Painter(spec, 16, 16, PAPER)
+        for painter in (moving, alone):
+            painter.draw(frame / 1000)
+        assert np.array_equal(moving.pixels, alone.pixels), f"frame {frame}"
 
 
 def test_a_moving_object_stays_between_those_that_stand() -> None:

@@ -54,7 +54,8 @@ class TextDrawing:
     def _shape(self, layer: int, moment: Moment, paint: Any) -> list[Any]:
         """Return the shaped lines of one layer, anew only where the size or the paint is another."""
         size, spacing = self._size(moment), moment.number(self.item, "letter_spacing")
-        key = (size, spacing, paint.getColor4f().vec(), paint.getStrokeWidth())
+        # The colour itself: what its `vec` returns is a view of memory that goes with it.
+        key = (size, spacing, paint.getColor4f(), paint.getStrokeWidth())
         known = self._shaped.get(layer)
         if known is None or known[0] != key:
             known = key, [shape_line(line, self._face, size, spacing, paint) for line in self._lines]
