@@ -30,7 +30,7 @@ from renderer.errors import InvalidSpec, LimitExceeded
 from renderer.outcome import Outcome
 from renderer.output import Output
 from renderer.registry import Kind
-from renderer.sandbox import checklist
+from renderer.sandbox import checklist, steps
 from renderer.sandbox.joblimits import JobLimits
 from renderer.sandbox.steps import Birth
 
@@ -43,16 +43,18 @@ def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
     """Be a child, from the fork to the end. Never returns, never raises."""
     status = 1
     try:
-        setproctitle.setproctitle(f"jobsupervisor: child {birth.number} [starting]")
-        layers, proved = checklist.enter(birth)
-        # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
-        faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
-        with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
-            wire.send(sock, {"type": "ready", "layers": layers, "proved": proved})
-            Child(birth.number, sock, kinds).serve()
-        status = 0
-    except sandbox.LayerMissing as missing:
-        _refuse("layer_missing", str(missing))
+        setproctitle.setproctitle("jobsupervisor: child [spare]")
+        state, failure = _enter(birth)
+        number = steps.take_sockets()
+        if number is not None:
+            setproctitle.setproctitle(f"jobsupervisor: child {number} [starting]")
+            with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
+                os.write(2, failure.encode())
+                if state is not None:
+                    wire.send(sock, state)
+                if state is not None and state["type"] == "ready":
+                    Child(number, sock, kinds).serve()
+                    status = 0
     except BaseException:  # noqa: BLE001 - whatever a stranger left in the way
         os.write(2, traceback.format_exc().encode())
     finally:
@@ -60,10 +62,20 @@ def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
         os._exit(status)
 
 
-def _refuse(kind: str, reason: str) -> None:
-    """Tell the supervisor why this child does not come up. The socket stands in its place or nothing can be said."""
-    with socket.socket(fileno=sandbox.JOB_SOCKET) as sock:
-        wire.send(sock, {"type": kind, "reason": reason})
+def _enter(birth: Birth) -> tuple[dict[str, Any] | None, str]:
+    """Enter the sandbox. Return what the supervisor is to be told, and what belongs into the log.
+
+    Both are kept until there is somebody to tell.
+    """
+    try:
+        layers, proved = checklist.enter(birth)
+        # The traceback of a crash in native code goes to the log pipe, and its tail into the attempt's error.
+        faulthandler.enable(sys.__stderr__ or 2, all_threads=False)
+    except sandbox.LayerMissing as missing:
+        return {"type": "layer_missing", "reason": str(missing)}, ""
+    except Exception:  # noqa: BLE001 - whatever it is, it is ours and no job's
+        return None, traceback.format_exc()
+    return {"type": "ready", "layers": layers, "proved": proved}, ""
 
 
 class Child:

@@ -10,6 +10,9 @@ this process. Then, each time it wants a child, `spawn` with the child's end of 
 answer is `spawned` with a pidfd, made before the child could have been reaped, so that a kill can never hit another process,
 or `not_spawned` with the reason. When a child ends, `exited` follows with its status and what it used.
 
+A child is forked without these sockets: it enters its sandbox, then waits on a socket of its own until it is given them. So
+one can be forked before its request, and always is one, the spare: what takes milliseconds is over when a child must be replaced.
+
 It lives in namespaces of its own where it can (renderer.sandbox). When the supervisor dies the socket closes and the kernel
 sends SIGKILL (PR_SET_PDEATHSIG); when the fork server dies, the same happens to its children. What a child forked dies with
 the child's process namespace; where there is none it becomes the fork server's own (a subreaper, prctl(2)) and is killed
@@ -25,36 +28,20 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import setproctitle
 
-from renderer import child, heap, limits, plugins, strays, syscalls, wire
+from renderer import heap, limits, plugins, strays, syscalls, wire
+from renderer.forking import Forked, Forker, descriptor, end
 from renderer.needs import NONE, Needs
 from renderer.registry import Kind
-from renderer.sandbox import ForbiddenCalls, SandboxMode, environment, nest, seccomp, steps
-from renderer.sandbox.nest import Nest
-from renderer.sandbox.steps import SECOND, Birth
+from renderer.sandbox import ForbiddenCalls, SandboxMode, environment, nest, seccomp
+from renderer.sandbox.steps import SECOND
 
 _GIVEN = 2
 """Descriptors that come with the request for a child: its job socket and its log pipe."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Forked:
-    """A child that runs: its number, its process, and the pidfd that becomes readable when it ends.
-
-    `keeper` is the first process of the child's namespace, if it has one: it only waits, and all of the namespace ends with
-    it. The child itself is the second: the first would not be ended by signals of its own (pid_namespaces(7)), and a job
-    that aborts would end some other way than it does elsewhere.
-    """
-
-    number: int
-    pid: int
-    pidfd: int
-    keeper: int | None
 
 
 def main() -> None:
@@ -87,49 +74,23 @@ def main() -> None:
         calls = ForbiddenCalls(start["forbidden_calls"])
         for needs in {NONE, *allowed.values()}:
             seccomp.prepare(calls, needs, SECOND)
-        ForkServer(sock, mode, calls, inside, kinds, allowed).serve()
-
-
-def _end_namespace(keeper: int) -> None:
-    """End a process namespace: when its first process is reaped, nothing that was in it is left."""
-    os.kill(keeper, signal.SIGKILL)  # ours, and not reaped yet: the number cannot be another's
-    os.waitpid(keeper, 0)
-
-
-@contextlib.contextmanager
-def _descriptor(number: int) -> Iterator[int]:
-    """Yield a descriptor and close it."""
-    try:
-        yield number
-    finally:
-        os.close(number)
+        ForkServer(sock, Forker(mode, calls, inside, kinds), allowed).serve()
 
 
 def _say_booted(sock: socket.socket, kinds: Mapping[str, Kind], failed: Mapping[str, str]) -> None:
-    with _descriptor(os.pidfd_open(os.getpid())) as pidfd:
+    with descriptor(os.pidfd_open(os.getpid())) as pidfd:
         wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed}, [pidfd])
 
 
 class ForkServer:
     """The loop: one socket, and a pidfd per child."""
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        mode: SandboxMode,
-        forbidden_calls: ForbiddenCalls,
-        inside: Nest,
-        kinds: Mapping[str, Kind],
-        allowed: Mapping[str, Needs],
-    ) -> None:
+    def __init__(self, sock: socket.socket, forker: Forker, allowed: Mapping[str, Needs]) -> None:
         self._sock = sock
-        self._mode = mode
-        self._forbidden_calls = forbidden_calls
-        self._nest = inside
-        self._kinds = kinds
+        self._forker = forker
         self._allowed = allowed
-        self._signals = steps.handled_signals()
-        self._children: dict[int, _Forked] = {}  # by pidfd
+        self._children: dict[int, Forked] = {}  # by pidfd
+        self._spare: Forked | None = None
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -137,9 +98,9 @@ class ForkServer:
         """Fork on request, report what ends, until the supervisor closes the socket; then end all children."""
         try:
             while True:
-                for descriptor, _ in self._poll.poll():
-                    if descriptor != self._sock.fileno():
-                        self._reap(self._children[descriptor])
+                for ready, _ in self._poll.poll():
+                    if ready != self._sock.fileno():
+                        self._reap(self._children[ready])
                     elif not self._handle_request():
                         return
         except ConnectionError:
@@ -159,71 +120,61 @@ class ForkServer:
             return False
         request, descriptors = received
         try:
-            forked = self._fork(request, *descriptors)
+            self._spawn(request, descriptors)
         except OSError as error:
             # The machine is short of processes, memory or namespaces: that passes, and this process must not.
             wire.send(self._sock, {"type": "not_spawned", "child": request["child"], "reason": str(error)})
-            return True
         finally:
             wire.close_all(descriptors)
-        self._children[forked.pidfd] = forked
-        self._poll.register(forked.pidfd, select.POLLIN)
-        with contextlib.ExitStack() as told:
-            descriptors = [forked.pidfd]
-            if forked.keeper is not None and request["needs_of"] is not None:
-                # What the child starts and lets go becomes the keeper's: that is where the supervisor looks for it.
-                descriptors.append(told.enter_context(_descriptor(os.pidfd_open(forked.keeper))))
-            message = {"type": "spawned", "child": forked.number, "descriptors": len(descriptors)}
-            wire.send(self._sock, message, descriptors)
+        if self._spare is None:
+            with contextlib.suppress(OSError):  # whoever asks for it is told
+                self._spare = self._fork()
         return True
 
-    def _fork(self, request: Mapping[str, Any], *descriptors: int) -> _Forked:
+    def _spawn(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
+        """Make a child, or take the spare, and tell the supervisor. Raises OSError."""
         if len(descriptors) != _GIVEN:
             raise OSError(errno.EMFILE, "the fork server has no descriptors left")
-        job_socket, log_pipe = descriptors
-        birth = Birth(
-            os.getpid(),
-            request["child"],
-            job_socket,
-            log_pipe,
-            self._mode,
-            self._nest,
-            NONE if request["needs_of"] is None else self._allowed[request["needs_of"]],
-            self._forbidden_calls,
-            self._signals,
-            request["prove"],
-        )
-        if not self._nest.entered:
-            return self._fork_here(birth)
-        keeper = syscalls.clone_waiting(syscalls.CLONE_NEWPID)
+        forked = self._given(request, descriptors)
         try:
-            with _descriptor(os.pidfd_open(keeper)) as namespace:
-                syscalls.enter_namespace(namespace, syscalls.CLONE_NEWPID)
-            try:
-                return self._fork_here(birth, keeper)
-            finally:
-                # The next one must not land in this namespace.
-                syscalls.enter_namespace(self._nest.processes, syscalls.CLONE_NEWPID)
+            with contextlib.ExitStack() as told:
+                pidfds = [forked.pidfd]
+                if forked.keeper is not None and request["needs_of"] is not None:
+                    # What the child starts and lets go becomes the keeper's: that is where the supervisor looks for it.
+                    pidfds.append(told.enter_context(descriptor(os.pidfd_open(forked.keeper))))
+                message = {"type": "spawned", "child": forked.number, "descriptors": len(pidfds)}
+                wire.send(self._sock, message, pidfds)
         except OSError:
-            _end_namespace(keeper)
+            forked.number = None  # the number is free again: this one's end is nobody's
             raise
 
-    def _fork_here(self, birth: Birth, keeper: int | None = None) -> _Forked:
-        pid = os.fork()
-        if pid == 0:
-            child.main(birth, self._kinds)
-        try:
-            return _Forked(birth.number, pid, os.pidfd_open(pid), keeper)
-        except OSError:
-            os.kill(pid, signal.SIGKILL)  # it is not reaped yet: the number is its own
-            os.waitpid(pid, 0)
-            raise
+    def _given(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> Forked:
+        """Return a child that has its sockets: the spare, if that will do. Raises OSError."""
+        needs_of, prove = request["needs_of"], request["prove"]
+        if self._spare is not None and needs_of is None and not prove:
+            forked, self._spare = self._spare, None
+            with contextlib.suppress(ConnectionError):  # it died while nobody wanted it
+                forked.give(request["child"], descriptors)
+                return forked
+        forked = self._fork(NONE if needs_of is None else self._allowed[needs_of], prove=prove)
+        forked.give(request["child"], descriptors)
+        return forked
 
-    def _reap(self, forked: _Forked) -> None:
+    def _fork(self, needs: Needs = NONE, *, prove: bool = False) -> Forked:
+        forked = self._forker.fork(needs, prove=prove)
+        self._children[forked.pidfd] = forked
+        self._poll.register(forked.pidfd, select.POLLIN)
+        return forked
+
+    def _reap(self, forked: Forked) -> None:
         status, usage = self._end(forked)
         self._poll.unregister(forked.pidfd)
         del self._children[forked.pidfd]
         os.close(forked.pidfd)
+        if forked is self._spare:
+            self._spare = None
+        if forked.number is None:
+            return
         wire.send(
             self._sock,
             {
@@ -236,17 +187,9 @@ class ForkServer:
             },
         )
 
-    def _end(self, forked: _Forked) -> tuple[int, Any]:
-        """Kill what is left of a child's group, then reap it.
-
-        In this order: a process that is not reaped keeps its number, so the group's number cannot be another's.
-        """
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(forked.pid, signal.SIGKILL)
-        _, status, usage = os.wait4(forked.pid, 0)
-        if forked.keeper is not None:
-            _end_namespace(forked.keeper)
-        else:
+    def _end(self, forked: Forked) -> tuple[int, Any]:
+        status, usage = end(forked)
+        if forked.keeper is None:
             # What left its child's group (setsid) came to us when the child ended.
             strays.kill_all_but({other.pid for other in self._children.values()})
         return status, usage

@@ -1,4 +1,4 @@
-"""The children: as many as jobs may run at once, and a spare that is warm when one must be replaced.
+"""The children: as many as jobs may run at once. The fork server keeps a spare for when one must be replaced.
 
 A child that ran a kind which is not declared reusable (a plug-in's, as a rule) is ended after that job, and such a job
 only ever gets a child that ran nothing before: what one job's code leaves in a process, another's never meets. A child of
@@ -12,6 +12,7 @@ an idle child gives way to such a one, which costs a fork before the job.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import random
 import time
@@ -27,7 +28,7 @@ from supervisor.settings import Reuse, Settings
 
 log = structlog.get_logger()
 
-_SPARES = 1
+_SPAWN = "spawn"
 _JOBS_PER_CHILD = 1000
 _CHILD_SECONDS = 3600.0
 _CHILD_GROWTH = 64 * 1024 * 1024
@@ -52,6 +53,8 @@ class Pool:
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._coming: collections.Counter[str | None] = collections.Counter()
+        """Children on their way, by the kind whose needs they are made for."""
         self._failures = 0
         self._closing = False
         self.layers: dict[str, str] = {}
@@ -178,8 +181,8 @@ class Pool:
     def _make_for(self, needs_of: str | None) -> None:
         """Have an idle child give way to one that was made for a kind, unless one is on its way."""
         idle = next((child for child in self._idle if child.alive and child.needs_of != needs_of), None)
-        if idle is not None and f"spawn {needs_of}" not in {task.get_name() for task in self._tasks}:
-            self._run(self._add(needs_of), name=f"spawn {needs_of}")
+        if idle is not None and not self._coming[needs_of]:
+            self._spawn(needs_of)
             self._retire(idle)
 
     def give_back(self, child: Child, kind: str, outcome: Outcome) -> None:
@@ -190,7 +193,7 @@ class Pool:
         if child not in self._busy:
             return  # it has been taken back already, and is being ended
         self._busy.discard(child)
-        surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency + _SPARES
+        surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency
         if not surplus and self._may_go_on(child, kind, outcome):
             self._idle.append(child)
         else:
@@ -226,7 +229,7 @@ class Pool:
 
     def resize(self) -> None:
         """Go by a new number of children: more are made, and of the idle ones those that are too many end."""
-        surplus = len(self._idle) + len(self._busy) - self._settings.concurrency - _SPARES
+        surplus = len(self._idle) + len(self._busy) - self._settings.concurrency
         for child in self._idle[: max(0, surplus)]:
             self._retire(child)
         self._fill()
@@ -236,26 +239,39 @@ class Pool:
         """Have as many children on their way as are missing."""
         if self._closing or not self.nursery.alive:
             return
-        coming = sum(task.get_name().startswith("spawn") for task in self._tasks)
-        wanted = self._settings.concurrency + _SPARES - len(self._idle) - len(self._busy) - coming
+        wanted = self._settings.concurrency - len(self._idle) - len(self._busy) - self._coming.total()
         for _ in range(wanted):
-            self._run(self._add(), name="spawn None")
+            self._spawn()
 
-    async def _add(self, needs_of: str | None = None) -> None:
+    def _spawn(self, needs_of: str | None = None) -> None:
+        self._coming[needs_of] += 1
+        self._run(self._add(needs_of), name=_SPAWN)
+
+    async def _add(self, needs_of: str | None) -> None:
+        try:
+            child = await self._made(needs_of)
+        finally:
+            # Before anybody hears of it: what is asked for in the same turn of the loop would count it twice.
+            self._coming[needs_of] -= 1
+        if child is not None:
+            self._admit(child)
+            self._on_free()
+
+    async def _made(self, needs_of: str | None) -> Child | None:
+        """Return a child, however often it is to be tried; None when none is wanted any more."""
         while not self._closing:
             ordered = time.monotonic()
             try:
                 child = await self.nursery.make(needs_of)
             except (ChildFailed, ForkServerFailed) as error:
                 if not self.nursery.alive:
-                    return  # its restart fills the pool
+                    return None  # its restart fills the pool
                 await self._back_off(error)
                 continue
             self._failures = 0
             self._on_spawn(time.monotonic() - ordered)
-            self._admit(child)
-            self._on_free()
-            return
+            return child
+        return None
 
     def _admit(self, child: Child) -> None:
         """Let a child that came up take jobs; it may die while nobody uses it."""
@@ -296,7 +312,7 @@ class Pool:
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
         self._closing = True
-        for task in [task for task in self._tasks if task.get_name().startswith("spawn")]:
+        for task in [task for task in self._tasks if task.get_name() == _SPAWN]:
             task.cancel()
         for child in list(self._idle):
             self._retire(child)

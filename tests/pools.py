@@ -39,7 +39,7 @@ class OneChild(Pool):
 
     @property
     def idle_children(self) -> int:
-        """How many children wait for a job, the spare among them."""
+        """How many children wait for a job."""
         return len(self._idle)
 
     async def taken(self, kind: str, tenant: str | None = None) -> Child:

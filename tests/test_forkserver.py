@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+import select
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -29,6 +31,12 @@ def descriptors(number: int) -> set[str]:
     return {str(path.readlink()) for path in Path(f"/proc/{number}/fd").iterdir()}
 
 
+def first_free(number: int) -> int:
+    """Return the lowest number that a process's next descriptor can have: the limit counts numbers, not descriptors."""
+    taken = {int(path.name) for path in Path(f"/proc/{number}/fd").iterdir()}
+    return min(set(range(len(taken) + 1)) - taken)
+
+
 def fork_server(pool: OneChild) -> psutil.Process:
     """Return the fork server of a pool."""
     assert pool.nursery.alive
@@ -43,8 +51,8 @@ async def until(condition: Callable[[], bool], changed: asyncio.Event) -> None:
 
 
 def in_a_pool(monkeypatch: pytest.MonkeyPatch, work: Callable[[OneChild], Awaitable[None]]) -> None:
-    """Run with a pool that gives a fork server half a second for an answer."""
-    monkeypatch.setattr(forkserver, "_ANSWER_SECONDS", 0.5)
+    """Run with a pool that gives a fork server a second for an answer."""
+    monkeypatch.setattr(forkserver, "_ANSWER_SECONDS", 1.0)
     with_pool(SandboxMode.BEST_EFFORT, work)
 
 
@@ -89,7 +97,7 @@ def test_one_that_reports(monkeypatch: pytest.MonkeyPatch) -> None:
             child.process.kill()
             await child.process.exited
             pool.give_back(child, "noop", Outcome.INTERNAL)
-        await asyncio.sleep(1.5)  # three times what a report may take: nothing may happen then
+        await asyncio.sleep(3)  # three times what a report may take: nothing may happen then
         assert fork_server(pool) == process
 
     in_a_pool(monkeypatch, work)
@@ -107,15 +115,63 @@ def test_a_pool_can_be_closed_while_it_is_stopped(monkeypatch: pytest.MonkeyPatc
     assert not stopped[0].is_running()
 
 
-def test_one_that_cannot_fork_now(monkeypatch: pytest.MonkeyPatch) -> None:
+async def spare(pool: OneChild) -> psutil.Process:
+    """Return the child that waits for a request, in its sandbox already."""
+    await pool.prove()  # when this is answered, so was what came before
+    children = fork_server(pool).children()
+    (found,) = (child for child in children if "".join(child.cmdline()).strip() == "jobsupervisor: child [spare]")
+    return found
+
+
+def test_a_spare_is_kept() -> None:
+    """The next one that is asked for is there already, and another is forked in its place."""
+
+    async def work(pool: OneChild) -> None:
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        waiting = await spare(pool)
+        child = await pool.nursery.make()
+        assert child.process.pid == waiting.pid
+        assert await spare(pool) != waiting
+        await pool.nursery.bury(child)
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+def test_the_spare_dies() -> None:
+    """Whoever asks for a child gets one that is forked then; the dead one is reaped and replaced."""
+
+    async def work(pool: OneChild) -> None:
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        waiting = await spare(pool)
+        server = fork_server(pool)
+        server.suspend()  # so that it has not seen the end when it is asked
+        end = os.pidfd_open(waiting.pid)
+        waiting.kill()
+        await asyncio.to_thread(select.select, [end], [], [])
+        os.close(end)
+        asked = asyncio.ensure_future(pool.nursery.make())
+        await asyncio.sleep(0)
+        server.resume()
+        child = await asked
+        assert child.alive
+        await pool.nursery.bury(child)
+        assert await spare(pool) != waiting
+        assert not waiting.is_running()
+        assert server == fork_server(pool)
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+def test_one_that_cannot_fork_now() -> None:
     """Short of descriptors it refuses, with the reason, lives on, and forks again once there are some."""
 
     async def work(pool: OneChild) -> None:
         process = fork_server(pool)
-        await until(lambda: pool.idle_children == 2, pool.freed)  # the spare is on its way at first
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        await spare(pool)
         taken = process.num_fds()
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (taken, before[1]))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (first_free(process.pid), before[1]))
         with pytest.raises(ForkServerFailed, match="could not be forked: "):
             await pool.nursery.make()
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
@@ -124,9 +180,9 @@ def test_one_that_cannot_fork_now(monkeypatch: pytest.MonkeyPatch) -> None:
         await pool.nursery.bury(child)
         assert fork_server(pool) == process
         assert process.num_fds() == taken
-        assert pool.idle_children == 2
+        assert pool.idle_children == 1
 
-    in_a_pool(monkeypatch, work)
+    with_pool(SandboxMode.BEST_EFFORT, work)
 
 
 def test_it_holds_no_descriptor_of_ours(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.pools import OneChild
 
 
 def with_reuse(reuse: str, work: Callable[[OneChild], Awaitable[None]]) -> None:
-    """Run `await work(pool)` with a pool of one child and a spare."""
+    """Run `await work(pool)` with a pool of one child."""
 
     async def run() -> None:
         pool = OneChild(SandboxMode.BEST_EFFORT, RENDER_REUSE_CHILDREN=reuse)

@@ -46,7 +46,7 @@ def no_network(birth: Birth) -> str | None:
             return "it can connect to the loopback"
     with socket.socket(socket.AF_UNIX) as sock:
         try:
-            sock.connect(f"\0jobsupervisor-proof-{birth.number}")
+            sock.connect(f"\0jobsupervisor-proof-{birth.user}")
         except ConnectionRefusedError:
             return None
         return "it reaches an abstract socket of the machine"

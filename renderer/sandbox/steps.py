@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderer import syscalls
+from renderer import syscalls, wire
 from renderer.needs import Needs
 from renderer.sandbox import (
     FILES,
@@ -33,12 +33,12 @@ SECOND = 2
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What the fork server hands to a child: whose child it is, its number and sockets, the mode, and the nest."""
+    """What a child is forked with: whose child it is, its user, the socket that it is given its others over, the mode, and the nest."""
 
     parent: int
-    number: int
-    job_socket: int
-    log_pipe: int
+    user: int
+    """Counted from 0; another than that of every child that lives."""
+    socket: int
     mode: SandboxMode
     nest: Nest
     needs: Needs
@@ -82,27 +82,30 @@ def default_signals(birth: Birth) -> None:
 
 
 def only_given_descriptors(birth: Birth) -> None:
-    """Keep the job socket (3), the log pipe (1, 2) and /dev/null (0); close all others."""
+    """Keep the socket (3) and /dev/null (0 to 2), until `take_sockets`; close all others."""
+    os.dup2(birth.socket, JOB_SOCKET, inheritable=False)
     null = os.open("/dev/null", os.O_RDWR)  # the output, too, of a kind that writes none
-    # The three may stand on each other's numbers: copy them out of the way, then into place.
-    spares = [os.dup(descriptor) for descriptor in (null, birth.log_pipe, birth.job_socket)]
-    top = [_above(descriptor, JOB_SOCKET) for descriptor in spares]
-    os.dup2(top[0], 0, inheritable=True)
-    os.dup2(top[1], 1, inheritable=True)
-    os.dup2(top[1], 2, inheritable=True)
-    os.dup2(top[2], JOB_SOCKET, inheritable=False)
+    for number in range(JOB_SOCKET):
+        os.dup2(null, number, inheritable=True)
     syscalls.close_from(JOB_SOCKET + 1)
 
 
-def _above(descriptor: int, floor: int) -> int:
-    """Return a copy of a descriptor with a number above `floor`."""
-    taken = []
-    while descriptor <= floor:
-        taken.append(descriptor)
-        descriptor = os.dup(descriptor)
-    for number in taken:
-        os.close(number)
-    return descriptor
+def take_sockets() -> int | None:
+    """Wait until this child is wanted, take its job socket (3) and its log pipe (1, 2), and return its number.
+
+    Return None when nobody wants it any more: the fork server is gone.
+    """
+    with socket.socket(fileno=JOB_SOCKET) as waiting:
+        received = wire.receive(waiting, wire.MAX_REPLY_FRAME)
+        waiting.detach()
+    if received is None:
+        return None
+    message, (job_socket, log_pipe) = received
+    os.dup2(log_pipe, 1, inheritable=True)
+    os.dup2(log_pipe, 2, inheritable=True)
+    os.dup2(job_socket, JOB_SOCKET, inheritable=False)
+    wire.close_all((job_socket, log_pipe))
+    return int(message["child"])
 
 
 def no_directory(birth: Birth) -> None:  # noqa: ARG001
@@ -182,7 +185,7 @@ def own_user(birth: Birth) -> None:
         if os.geteuid() == 0:
             raise OSError("started as root, without the right to map other users")
         return
-    user = nest.FIRST_USER + birth.number % nest.USERS
+    user = nest.FIRST_USER + birth.user % nest.USERS
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

@@ -66,8 +66,13 @@ CASES = [
     ),
     case("6 a spec that is nested deep", "noop", "invalid", spec='{"a": ' + "[" * 3000 + "]" * 3000 + "}"),
     case("6 deep recursion", "memory.deep_python", "render_error"),
-    case("6 deep recursion without limit", "memory.deep_without_limit", "memory|crash|render_error", **SMALL),
-    case("6 deep native recursion", "memory.deep_native", "crash|memory|render_error", memory_mb=256),
+    case(
+        "6 deep recursion without limit",
+        "memory.deep_without_limit",
+        "memory|crash|render_error",
+        **SMALL | {"timeout": "60 s"},
+    ),
+    case("6 deep native recursion", "memory.deep_native", "crash|memory|render_error", memory_mb=256, timeout="60 s"),
     case(
         "7 image header of gigabytes",
         "svg",
