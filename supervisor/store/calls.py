@@ -68,7 +68,7 @@ def job_uuid(job_id: UUID | str) -> UUID:
 
 def _uuid(value: object) -> UUID:
     # The caller's connection may load UUIDs as text.
-    return UUID(str(value))
+    return value if isinstance(value, UUID) else UUID(str(value))
 
 
 def enqueue(request: RenderRequest) -> Call[UUID]:
@@ -78,11 +78,7 @@ def enqueue(request: RenderRequest) -> Call[UUID]:
 
 def enqueue_many(requests: Sequence[RenderRequest]) -> Call[list[UUID]]:
     """Enqueue many jobs; answers their ids in the order of the requests."""
-
-    def in_order(found: Rows) -> list[UUID]:
-        return [_uuid(row["id"]) for row in sorted(found, key=lambda row: int(row["position"]))]
-
-    return Call("enqueue_many", columns(requests), in_order)
+    return Call("enqueue_many", columns(requests), lambda found: [_uuid(row["id"]) for row in found])
 
 
 def status(job_id: UUID | str) -> Call[JobStatus | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
@@ -45,6 +45,8 @@ class RenderRequest:
     correlation_id: str | None = None
 
 
+# Made once: json.dumps makes one for each call.
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _NAMES = tuple(field.name for field in fields(RenderRequest))
 
 
@@ -52,27 +54,40 @@ def parameters(request: RenderRequest) -> dict[str, Any]:
     """Return the parameters of one request, by name. Raises Refused for what cannot be sent."""
     values = {name: getattr(request, name) for name in _NAMES}
     values["spec"] = _json("spec", request.spec)
-    values["config"] = _json("config", {} if request.config is None else request.config)
+    values["config"] = "{}" if request.config is None else _json("config", request.config)
     values["run_at"] = _moment(request.run_at)
     values["timeout"] = _seconds(request.timeout)
     return values
 
 
-def columns(requests: Sequence[RenderRequest]) -> dict[str, list[Any]]:
-    """Return the parameters of many requests: a list for each name. Raises Refused, saying which request is wrong."""
+# As `parameters` gives it: what enqueue_renders takes a null for.
+_DEFAULTS = {field.name: field.default for field in fields(RenderRequest) if field.default is not MISSING} | {
+    "config": "{}"
+}
+
+
+def columns(requests: Sequence[RenderRequest]) -> dict[str, list[Any] | None]:
+    """Return the parameters of many requests: a list for each name, None where all of it is the default.
+
+    Raises Refused, saying which request is wrong.
+    """
     rows = []
     for number, request in enumerate(requests):
         try:
             rows.append(parameters(request))
         except Refused as refused:
             raise Refused(f"requests[{number}].{refused.message}", hint=refused.hint) from refused.__cause__
-    return {name: [row[name] for row in rows] for name in _NAMES}
+    lists: dict[str, list[Any] | None] = {name: [row[name] for row in rows] for name in _NAMES}
+    for name, default in _DEFAULTS.items():
+        if all(row[name] == default for row in rows):
+            lists[name] = None
+    return lists
 
 
 def _json(name: str, value: object) -> str:
     """Return a value as JSON. Infinity and NaN are refused: JSON has no word for them, and null is another value."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused(
             f"{name} must be what JSON can hold: {error}",

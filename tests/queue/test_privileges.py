@@ -175,6 +175,7 @@ def test_every_definer_function_has_a_fixed_search_path(database: str) -> None:
         assert [row["proname"] for row in paths] == [
             "cancel_render",
             "enqueue_render",
+            "enqueue_renders",
             "pause_renders",
             "purge_dead_letters",
             "redrive_render",
