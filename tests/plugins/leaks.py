@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import prepared
 from tests.plugins.databases import Servers
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -24,7 +25,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process has at one moment, apart from the session's servers."""
+    """What this process has at one moment, apart from the session's servers and its prepared process."""
 
     processes: frozenset[psutil.Process]
     descriptors: frozenset[tuple[int, str]]
@@ -37,8 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Become a subreaper."""
+    """Become a subreaper; so runs of the command may be forks of a prepared process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prepared.prepared = prepared.Prepared()
+
+
+def pytest_unconfigure() -> None:
+    """End the prepared process."""
+    if prepared.prepared is not None:
+        prepared.prepared.stop()
+        prepared.prepared = None
 
 
 @pytest.fixture(autouse=True)
@@ -58,13 +67,16 @@ def no_leaks(servers: Servers, pytestconfig: pytest.Config) -> Iterator[None]:
 def held(servers: Servers) -> Held:
     """Look at what this process has."""
     ours = {server.pid for server in servers.running()}
+    locks = {lock for server in servers.running() for lock in server.locks}
+    if prepared.prepared is not None and prepared.prepared.running:
+        ours.add(prepared.prepared.pid)
+        locks.add(prepared.prepared.descriptor)
     processes = set[psutil.Process]()
     for child in psutil.Process().children():
         if child.pid not in ours:
             processes.add(child)
             with contextlib.suppress(psutil.NoSuchProcess):
                 processes.update(child.children(recursive=True))
-    locks = {lock for server in servers.running() for lock in server.locks}
     return Held(frozenset(processes), frozenset(_open_descriptors(locks)), frozenset(threading.enumerate()))
 
 

@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,9 +22,8 @@ from psycopg.rows import dict_row
 
 from supervisor.store.kinds import register_plugins
 from tests.kinds import behaviour
+from tests.prepared import CHECKOUT, COMMAND, Running, start
 
-CHECKOUT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).parent / "jobsupervisor"
 PATIENCE = 60.0
 """Seconds after which a wait gives up. No test passes or fails by how long something took."""
 
@@ -37,6 +35,7 @@ class Service:
     """A supervisor in a process of its own."""
 
     command: Sequence[str | Path] = (COMMAND, "run")
+    process: Running
 
     def __init__(self, url: str, directory: Path, **settings: object) -> None:
         self.artifacts = directory / "artifacts"
@@ -61,7 +60,10 @@ class Service:
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            if self.command == Service.command:
+                self.process = start(["run"], environment, stderr=log.fileno())
+            else:
+                self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)
 
     def __enter__(self) -> Self:

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 
 from tests.database.support import end, event, migrated_server, recovered
-from tests.service.support import CHECKOUT, PATIENCE, Service
+from tests.prepared import CHECKOUT
+from tests.service.support import PATIENCE, Service
 from tests.web.support import SQUARE, ids, metric, web_service
 
 STATEMENTS = sorted(path.stem for path in (CHECKOUT / "sql" / "queries").iterdir())

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.database.support import wait_until
-from tests.service.support import CHECKOUT
+from tests.prepared import CHECKOUT
 from tests.web.support import SQUARE, free_port, web_service
 
 FILES = CHECKOUT / "docs" / "monitoring"
