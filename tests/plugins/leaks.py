@@ -21,6 +21,8 @@ from tests import prepared
 from tests.plugins.databases import Servers
 
 PR_SET_CHILD_SUBREAPER = 36
+KEPT = set[int]()
+"""Processes that a fixture of a wider scope keeps: what they start and end during a test is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def no_leaks(servers: Servers, pytestconfig: pytest.Config) -> Iterator[None]:
 
 def held(servers: Servers) -> Held:
     """Look at what this process has."""
-    ours = {server.pid for server in servers.running()}
+    ours = KEPT | {server.pid for server in servers.running()}
     locks = {lock for server in servers.running() for lock in server.locks}
     if prepared.prepared is not None and prepared.prepared.running:
         ours.add(prepared.prepared.pid)

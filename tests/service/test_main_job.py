@@ -16,13 +16,13 @@ import psycopg
 import pytest
 
 from renderer import samples
-from tests.service.support import Queue, Service, artifact, service_and_queue
+from tests.service.support import PLUGINS, Queue, Service, artifact, service_and_queue
 
 
 @pytest.mark.each_server
 def test_one_call_gives_a_file(database: str, tmp_path: Path) -> None:
     """A committed call becomes a file whose bytes, size, type and hash are what render_jobs says."""
-    with service_and_queue(database, tmp_path) as (service, queue):
+    with service_and_queue(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (service, queue):
         row = queue.final(queue.enqueue("svg", samples.svg(), user_id="u1", correlation_id="req-7"))
         content = artifact(row)
         assert content.startswith(b"\x89PNG")
@@ -59,7 +59,7 @@ def test_rollback_leaves_no_job(database: str, tmp_path: Path) -> None:
 
 def test_scene_becomes_a_video(database: str, tmp_path: Path) -> None:
     """The sample scene becomes an MP4 through the queue, with progress on the way."""
-    with service_and_queue(database, tmp_path) as (_, queue):
+    with service_and_queue(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (_, queue):
         spec = samples.scene()
         job = queue.enqueue("scene", spec, config='{"width": 320, "height": 180, "fps": 10}')
         content = artifact(queue.final(job))
