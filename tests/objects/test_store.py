@@ -188,12 +188,14 @@ def test_attempts_wait_for_a_store_that_is_away(
 
 
 @pytest.mark.timeout(600)  # the server takes most of it
-def test_a_large_artifact_takes_no_memory(s3: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_artifact_takes_no_memory(
+    own_s3: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """96 MB are uploaded and read back piece by piece within two thirds of it; see tests/objects/large.py."""
-    given = settings(s3, tmp_path, monkeypatch)
+    given = settings(own_s3, tmp_path, monkeypatch)
     store = artifact_store(given)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.objects.large", s3.url, "96"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.objects.large", own_s3.url, "96"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     grown = int(done.stdout)
