@@ -33,6 +33,14 @@ class Held:
     descriptors: frozenset[tuple[int, str]]
     threads: frozenset[threading.Thread]
 
+    def __le__(self, other: Held) -> bool:
+        """Whether there is nothing that the other has not."""
+        return (
+            self.processes <= other.processes
+            and self.descriptors <= other.descriptors
+            and self.threads <= other.threads
+        )
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
@@ -61,7 +69,10 @@ def no_leaks(servers: Servers, pytestconfig: pytest.Config) -> Iterator[None]:
     grace = pytestconfig.getoption("--leak-grace")
     before = held(servers)
     yield
-    leaks = [*_processes(before, servers, grace), *_threads(before, servers, grace), *_descriptors(before, servers)]
+    after = held(servers)
+    if after <= before:
+        return
+    leaks = [*_processes(before, after, grace), *_threads(before, after, grace), *_descriptors(before, servers)]
     if leaks:
         pytest.fail("the test left behind:\n" + "\n".join(leaks))
 
@@ -90,8 +101,8 @@ def _open_descriptors(ours: set[int]) -> Iterator[tuple[int, str]]:
                 yield int(entry.name), str(entry.readlink())
 
 
-def _processes(before: Held, servers: Servers, grace: float) -> Iterator[str]:
-    new = held(servers).processes - before.processes
+def _processes(before: Held, after: Held, grace: float) -> Iterator[str]:
+    new = after.processes - before.processes
     said = {process: _describe(process) for process in new}
     _, alive = psutil.wait_procs(new, timeout=grace)
     for process in alive:
@@ -109,8 +120,8 @@ def _describe(process: psutil.Process) -> str:
         return "(ended)"
 
 
-def _threads(before: Held, servers: Servers, grace: float) -> Iterator[str]:
-    for thread in held(servers).threads - before.threads:
+def _threads(before: Held, after: Held, grace: float) -> Iterator[str]:
+    for thread in after.threads - before.threads:
         thread.join(grace)
         if thread.is_alive():
             yield f"thread {thread.name}"
