@@ -161,6 +161,10 @@ class Queue:
         """Run a statement and return its rows."""
         return self._connection.execute(statement.encode(), parameters or None).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """Run a statement that has no rows."""
+        self._connection.execute(statement.encode())
+
     def enqueue(self, kind: str, spec: object, **options: object) -> str:
         """Enqueue one job through the public function."""
         extra = "".join(f", {name} => %({name})s" for name in options)
