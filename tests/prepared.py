@@ -8,7 +8,7 @@ fork ever ran anything before. The process has no thread, no connection and no s
 The fork's parent must be the test, which waits for it and looks through its own children for what was left behind: the
 process in between ends, and what it forked goes to the next subreaper, which the worker is (tests/plugins/leaks.py).
 Where there is none, as outside of pytest, the installed script is started instead; so it is where the environment changes
-how Python itself starts. What the script and the launcher do before anything is imported has tests of its own, with the
+how Python itself starts. A fork has the namespaces and limits of the prepared process, not those of the thread that asks. What the script and the launcher do before anything is imported has tests of its own, with the
 real one: tests/test_launcher.py, tests/service/test_first_process.py, tests/systemd, tests/chaos, the benchmarks.
 """
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands import environment
 from tests.prepared import COMMAND, PATIENCE, Fork, Running, start
-from tests.service.support import Service
+from tests.service.support import ByScript, Service
 
 Start = Callable[[list[str], Path, dict[str, str], int, int], Running]
 
@@ -54,12 +54,6 @@ def test_it_reads_a_file_of_its_directory(tmp_path: Path) -> None:
     said = told(fork, tmp_path, *arguments, DATABASE_URL=nowhere)
     assert said == told(script, tmp_path, *arguments, DATABASE_URL=nowhere)
     assert "SPEC spec.json must be JSON" in said[2]
-
-
-class ByScript(Service):
-    """A service that is started by the script, whatever there is."""
-
-    command = ("env", *Service.command)
 
 
 def holds(service: Service) -> tuple[int, int, int, list[str], list[str]]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from renderer import samples
-from tests.plugins import leaks
+from tests.forks import forks
 
-# For each line a fork that renders under limits, as a sandboxed child would; a line with its status, what it printed ("ok",
-# the threads and the bytes' hash, or "memory"), and what it complained of.
+# Renders under limits, as a sandboxed child would, and prints how it ended: "ok", the threads and the bytes' hash.
 RENDER_IN_LITTLE = """
-import hashlib, json, os, resource, sys, traceback
+import hashlib, json, os, resource
 from renderer.kinds import scene as scene_kind, svg as svg_kind
 from renderer.output import Output
 
-def render(kind, spec, config, megabytes):
+def run(kind, spec, config, megabytes):
     module = {"scene": scene_kind, "svg": svg_kind}[kind]
     out = Output(os.memfd_create("output"))
     used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
@@ -41,29 +36,6 @@ def render(kind, spec, config, megabytes):
     while block := out.read(65536):
         digest.update(block)
     print("ok", len(os.listdir("/proc/self/task")), digest.hexdigest())
-
-for line in sys.stdin:
-    streams = [os.memfd_create("stdout"), os.memfd_create("stderr")]
-    pid = os.fork()
-    if pid == 0:
-        for number, stream in enumerate(streams, 1):
-            os.dup2(stream, number)
-        status = 1
-        try:
-            render(*json.loads(line))
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    told = [status]
-    for stream in streams:
-        os.lseek(stream, 0, os.SEEK_SET)
-        with open(stream, errors="replace") as text:
-            told.append(text.read())
-    print(json.dumps(told), flush=True)
 """
 
 Press = Callable[[str, dict[str, Any], dict[str, Any], int], tuple[str, str]]
@@ -72,30 +44,16 @@ Press = Callable[[str, dict[str, Any], dict[str, Any], int], tuple[str, str]]
 @pytest.fixture(scope="module")
 def render_in_little() -> Iterator[Press]:
     """Provide what returns how it ended ("ok", "memory" or the tail of what went wrong) and the hash of what was written."""
-    with subprocess.Popen(
-        [sys.executable, "-c", RENDER_IN_LITTLE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={"OPENBLAS_NUM_THREADS": "1"},
-    ) as process:
-        leaks.KEPT.add(process.pid)
-        asked, told = process.stdin, process.stdout
-        assert asked is not None
-        assert told is not None
+    with forks(RENDER_IN_LITTLE, {"OPENBLAS_NUM_THREADS": "1"}) as process:
 
         def render(kind: str, spec: dict[str, Any], config: dict[str, Any], megabytes: int) -> tuple[str, str]:
-            asked.write(json.dumps([kind, spec, config, megabytes]) + "\n")
-            asked.flush()
-            status, said, complained = json.loads(told.readline())
-            words = said.split()
-            if status == 0 and words[:2] == ["ok", "1"]:
+            told = process.run(kind, spec, config, megabytes)
+            words = told.stdout.split()
+            if told.status == 0 and words[:2] == ["ok", "1"]:
                 return "ok", words[2]
-            return (said.strip() or f"status {status}: {complained[-500:]}"), ""
+            return (told.stdout.strip() or f"status {told.status}: {told.stderr[-500:]}"), ""
 
         yield render
-        leaks.KEPT.remove(process.pid)
 
 
 def half_a_second(**changes: Any) -> dict[str, Any]:

@@ -120,6 +120,12 @@ class Service:
         return found[0]
 
 
+class ByScript(Service):
+    """A supervisor that is the installed script, started from here: in the namespaces of this thread, which a fork is not in."""
+
+    command = ("env", *Service.command)
+
+
 def fork_server_of(supervisor: int) -> psutil.Process:
     """Return the fork server of a supervisor: its child, or inside the process around it. Raises NoSuchProcess."""
     for process in psutil.Process(supervisor).children(recursive=True):
