@@ -44,7 +44,7 @@ class Held:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--leak-grace", type=float, default=5.0, help="seconds that what a test started may take to end")
+    parser.addoption("--leak-grace", type=float, default=60.0, help="seconds that what a test started may take to end")
 
 
 def pytest_configure() -> None:

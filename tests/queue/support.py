@@ -30,7 +30,7 @@ KINDS = {
     for name in ("noop", "scene", "svg")
 }
 ARTIFACT = Artifact("file:///artifacts/one.png", "ab" * 32, 1234, "image/png")
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 60.0
 """How long a notification that must come may take. What comes is returned at once."""
 
 

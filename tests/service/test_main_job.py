@@ -106,7 +106,7 @@ def test_cancel_kills_the_child_and_publishes_nothing(database: str, tmp_path: P
         child = service.child_with(job)
         assert queue.rows("select cancel_render(%s)", job) == [{"cancel_render": True}]
         assert queue.final(job)["status"] == "cancelled"
-        child.wait(10)
+        child.wait(60)
         assert queue.outcomes(job) == ["cancelled"]
         assert queue.rows("select cancel_render(%s)", job) == [{"cancel_render": False}]
         assert not [path for path in service.artifacts.rglob("*") if path.is_file()]

@@ -16,7 +16,7 @@ from supervisor.store import calls
 from supervisor.store.desk import Desk
 from tests.web.support import web_service
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def desks(database: str) -> int:

@@ -69,7 +69,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[int, int]]:
         yield port, scraped
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_a_live_scrape_feeds_every_panel(database: str, tmp_path: Path, prometheus: tuple[int, int]) -> None:
