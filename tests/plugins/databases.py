@@ -15,6 +15,7 @@ tests run on any version. Programs that its package lacks are taken from another
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -127,8 +128,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise what asks for each server."""
     asked = "each_server" in metafunc.fixturenames or metafunc.definition.get_closest_marker("each_server")
     if asked and "postgres_major" in metafunc.fixturenames:
-        majors = [major for major, _ in installed_binaries()]
-        metafunc.parametrize("postgres_major", majors, indirect=True, ids=[f"pg{major}" for major in majors])
+        found = majors()
+        metafunc.parametrize("postgres_major", found, indirect=True, ids=[f"pg{major}" for major in found])
+
+
+@functools.cache
+def majors() -> list[int]:
+    """Return the major versions that are installed; each server is asked for its own."""
+    return [major for major, _ in installed_binaries()]
 
 
 @pytest.fixture(scope="session")
