@@ -164,7 +164,8 @@ def test_idle_supervisor_sends_one_statement_per_poll(database: str, tmp_path: P
     with service_and_queue(database, tmp_path, RENDER_POLLING_INTERVAL=0.5) as (_, queue):
         queue.final(queue.enqueue("write", {"text": "x"}))
         seen = (
-            "select seen_at, query from jobsupervisor.supervisor, pg_stat_activity where application_name like '% work'"
+            "select seen_at, query from jobsupervisor.supervisor, pg_stat_activity "
+            "where datname = current_database() and application_name like '% work'"
         )
         last = queue.rows(seen)[0]["seen_at"]
         for _ in range(4):

@@ -16,6 +16,10 @@ WITH_TOKEN = {"authorization": f"Bearer {TOKEN}"}
 SQUARE = {"svg": '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><path d="M0 0h8v8z"/></svg>'}
 Site = tuple[Service, Queue, httpx.Client]
 """A service that is ready, a client of the queue, and one of HTTP."""
+DESKS = """
+select pid from pg_stat_activity where application_name = 'jobsupervisor desk' and datname = current_database()
+"""
+"""The server is shared: by name alone the desk of a service on another database would be found."""
 
 
 def free_port() -> int:
