@@ -21,8 +21,9 @@ help: ## Say what there is
 demo: $(VENV)/.installed system-libraries ## Render the samples, honest and hostile, on an embedded PostgreSQL
 	$(BIN)/jobsupervisor demo $(ARGS)
 
+# With worksteal a module, and the fixtures that it shares, stays with one worker until another has nothing left to do.
 test: $(VENV)/.installed-test system-libraries ## Run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-test ## Lint, formatting, types, import rules
 	$(BIN)/ruff check

@@ -28,7 +28,7 @@ CHUNK = 1000
 
 def measure(size: Size) -> list[Figure]:
     """Measure each way in turns with its floor."""
-    rounds, batch = size(20, 3, 1), size(500, 100, 10)
+    rounds, batch, crowd_size = size(20, 3, 1), size(500, 100, 10), size(16, 16, 2)
     with database() as server, connect(server.url()) as client:
         client.execute("create table floor_job (like jobsupervisor.job including all) with (fillfactor = 70)")
         url = server.url()
@@ -40,7 +40,7 @@ def measure(size: Size) -> list[Figure]:
             return batch / (time.perf_counter() - started)
 
         def many(statement: str, parameters: Parameters) -> float:
-            return hammer(url, statement, parameters, 16, max(1, batch // 4))
+            return hammer(url, statement, parameters, crowd_size, max(1, batch // 4))
 
         one, one_floor = alternately(rounds, lambda: alone(OURS, our_row), lambda: alone(FLOOR, floor_row))
         crowd, crowd_floor = alternately(size(6, 1, 1), lambda: many(OURS, our_row), lambda: many(FLOOR, floor_row))
@@ -50,9 +50,9 @@ def measure(size: Size) -> list[Figure]:
         client.execute("truncate jobsupervisor.job")
         return [
             _figure("enqueue_render, one by one", one, one_floor, Goal("ratio", at_least=0.9)),
-            _figure("enqueue_render, 16 clients", crowd, crowd_floor, Goal("ratio", at_least=0.9)),
+            _figure(f"enqueue_render, {crowd_size} clients", crowd, crowd_floor, Goal("ratio", at_least=0.9)),
             _figure(f"enqueue_many, {CHUNK:,} a call", bulk, bulk_floor, Goal("value", at_least=50_000)),
-            _none_lost(url, client, size(100, 20, 2)),
+            _none_lost(url, client, size(64, 64, 2), size(100, 20, 2)),
         ]
 
 
@@ -86,9 +86,9 @@ def _bulk_floor(client: Connection) -> float:
     return CHUNK / (time.perf_counter() - started)
 
 
-def _none_lost(url: str, client: Connection, each: int) -> Figure:
-    """Enqueue from 64 clients while a service works the jobs off; count what it finished."""
-    clients, expected = 64, 64 * (each + 1)
+def _none_lost(url: str, client: Connection, clients: int, each: int) -> Figure:
+    """Enqueue from many clients while a service works the jobs off; count what it finished."""
+    expected = clients * (each + 1)
     client.execute("listen render_events")
     with service(url, RENDER_POLLING_INTERVAL=3600):
         rate = hammer(url, OURS, our_row, clients, each)

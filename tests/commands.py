@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-COMMAND = Path(sys.executable).parent / "jobsupervisor"
+from tests.prepared import COMMAND, start
 
 
 @contextlib.contextmanager
@@ -39,16 +38,23 @@ def command(
     home: Path, *arguments: str | Path, given: str | None = None, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `jobsupervisor` to its end; no run of it may end in a traceback."""
-    result = subprocess.run(
-        [COMMAND, *arguments],
-        env=environment(home, **settings),
-        cwd=home,
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with contextlib.ExitStack() as stack:
+        asked, said, complained = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        asked.write((given or "").encode())
+        asked.seek(0)
+        process = start(
+            arguments,
+            environment(home, **settings),
+            directory=home,
+            stdin=subprocess.DEVNULL if given is None else asked.fileno(),
+            stdout=said.fileno(),
+            stderr=complained.fileno(),
+        )
+        code = process.wait()
+        said.seek(0)
+        complained.seek(0)
+        words = [str(word) for word in arguments]
+        result = subprocess.CompletedProcess(words, code, said.read().decode(), complained.read().decode())
     assert "Traceback" not in result.stderr, result.stderr
     return result
 

@@ -18,7 +18,7 @@ from supervisor.model import Job, Token
 from supervisor.pool import Pool
 from tests.pools import LIMITS, OneChild, attempt, with_pool
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 FIRST, SECOND, THIRD, FOURTH = (
     Job(name, Token(1, 1), "noop", "{}", "{}", None, None, None, None)
     for name in ("first", "second", "third", "fourth")

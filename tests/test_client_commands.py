@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import COMMAND, environment, fails, rows_of, succeeds, waiting
+from tests.commands import environment, fails, rows_of, succeeds, waiting
+from tests.prepared import COMMAND
 
 
 def test_enqueue(tmp_path: Path, database: str) -> None:

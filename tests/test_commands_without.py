@@ -98,7 +98,8 @@ def test_a_session_that_ends_while_it_waits(tmp_path: Path, database: str) -> No
         assert process.stderr is not None
         run(
             database,
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'jobsupervisor client'",
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and application_name = 'jobsupervisor client'",
         )
         said = process.stderr.read()
         assert process.wait() == 1

@@ -135,7 +135,7 @@ def test_the_server_ends_with_its_owner_and_is_swept_up(temporary: Path) -> None
         server = psutil.Process(int(pid))
         assert sweep(temporary) == []  # the living are left alone
         owner.kill()
-    assert psutil.wait_procs([server], timeout=30)[1] == []
+    assert psutil.wait_procs([server], timeout=60)[1] == []
     assert "database system is shut down" in (Path(home) / "server.log").read_text()
     with EmbeddedServer.start():
         assert not Path(home).exists()

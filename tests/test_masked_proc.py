@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from renderer.sandbox import FILES
-from tests.commands import COMMAND, environment, open_home
+from tests.commands import environment, open_home
+from tests.prepared import COMMAND
 
 _MASK = 'mount --bind /dev/null /proc/uptime && exec "$0" doctor --json'
 _UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]

@@ -17,7 +17,8 @@ import pytest
 
 from renderer import registry
 from supervisor.cli.local import _FORMATS
-from tests.commands import COMMAND, environment, fails, open_home, succeeds
+from tests.commands import environment, fails, open_home, succeeds
+from tests.prepared import COMMAND
 from tests.renderer.drawing import decode, rgb
 
 CHECKOUT = Path(__file__).parents[1]

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 import supervisor
-from tests.commands import COMMAND, command, environment, succeeds
+from tests.commands import command, environment, succeeds
+from tests.prepared import COMMAND
 from tests.test_dead_letters_command import DEAD, FIRST, SECOND, THIRD
 
 LONG = "over its memory: " + "a word and " * 30 + "the end"

@@ -9,7 +9,8 @@ import select
 import subprocess
 from pathlib import Path
 
-from tests.commands import COMMAND, environment, fails, succeeds
+from tests.commands import environment, fails, succeeds
+from tests.prepared import COMMAND
 from tests.service.support import PATIENCE, service_and_queue
 
 

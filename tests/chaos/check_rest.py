@@ -14,7 +14,7 @@ from tests.chaos.fleet import CONCURRENCY, Fleet
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SHARED = Path("/dev/shm")
-_GRACE = 10.0
+_GRACE = 60.0
 _SESSIONS = """
     select application_name from pg_stat_activity
     where datname = current_database() and (application_name like 'jobsupervisor%' or application_name = 'chaos client')"""

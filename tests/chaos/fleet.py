@@ -16,7 +16,8 @@ import psutil
 
 from supervisor.settings import Settings, load
 from tests.chaos.watcher import Watcher
-from tests.service.support import CHECKOUT, COMMAND, PLUGINS, fork_server_of
+from tests.prepared import CHECKOUT, COMMAND
+from tests.service.support import PLUGINS, fork_server_of
 
 CONCURRENCY = 2
 MAX_ATTEMPTS = 5

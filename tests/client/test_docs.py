@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from tests.client.support import PATIENCE
-from tests.service.support import CHECKOUT, Service
+from tests.prepared import CHECKOUT
+from tests.service.support import Service
 
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (CHECKOUT / "docs/clients.md").read_text(), re.MULTILINE | re.DOTALL)
 MODULES = {match[1]: text for text in EXAMPLES if (match := re.match(r"# (\w+\.py)\n", text))}

@@ -35,7 +35,7 @@ def test_nothing_is_polled(database: str) -> None:
     """While it waits it sends no statement: not when time passes, and not when other jobs end."""
     with RenderQueue(database) as client, Queue(database) as queue:
         job_id, other = client.enqueue("noop", {}), client.enqueue("noop", {})
-        waiter = InThread(lambda: client.wait(job_id, timeout=1.0))
+        waiter = InThread(lambda: client.wait(job_id, timeout=3.0))
         until_waiting(waiter)
         before = Sessions(database).idle(WORK)
         assert len(before) == 1
@@ -136,7 +136,7 @@ def test_a_timeout_while_the_database_is_away(database: str, pg_server: Embedded
     """It ends a wait then too."""
     with RenderQueue(database) as client:
         job_id = client.enqueue("noop", {})
-        waiter = InThread(lambda: client.wait(job_id, timeout=1.0))
+        waiter = InThread(lambda: client.wait(job_id, timeout=3.0))
         until_waiting(waiter)
         with Sessions(database).away(pg_server), pytest.raises(RenderTimeout):
             waiter.result()
@@ -146,7 +146,7 @@ def test_the_one_that_reads_gives_up(database: str) -> None:
     """When its time is over another one reads, and is told."""
     with RenderQueue(database) as client, Queue(database) as queue:
         job_id = client.enqueue("noop", {})
-        first = InThread(lambda: client.wait(job_id, timeout=1.0))
+        first = InThread(lambda: client.wait(job_id, timeout=3.0))
         until_waiting(first)
         others = [InThread(lambda: client.wait(job_id, PATIENCE)) for _ in range(3)]
         until_waiting(*others)

@@ -17,7 +17,8 @@ from supervisor.settings import load
 from supervisor.store import render_worker
 from tests.client.support import PATIENCE, enqueuing_role
 from tests.kinds import behaviour
-from tests.service.support import CHECKOUT, Service
+from tests.prepared import CHECKOUT
+from tests.service.support import Service
 
 MODULE = """
 from supervisor import register_render_worker

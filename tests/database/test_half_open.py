@@ -25,7 +25,7 @@ import pytest
 from supervisor.embedded import EmbeddedServer
 from supervisor.store.connection import connect_async
 from tests.database.support import event, migrated_server, recovered, sessions, wait_until
-from tests.service.support import Queue, Service, artifact
+from tests.service.support import ByScript, Queue, artifact
 
 CLONE_NEWNET = 0x40000000
 NOWHERE = "02:00:00:00:00:01"
@@ -154,7 +154,7 @@ def test_both_ends_notice_a_network_that_swallows_packets(cable: Cable, tmp_path
     """
     with server_at(cable) as (server, url), psycopg.connect(server.url(), autocommit=True) as operator:
         with cable.inside():
-            service = Service(url, tmp_path)
+            service = ByScript(url, tmp_path)
         with service, Queue(server.url()) as queue:
             service.ready()
             gate = tmp_path / "gate"

@@ -115,7 +115,8 @@ def render_some(queue: Queue, pooled_url: str) -> None:
 def names(queue: Queue) -> list[str]:
     """Return what the sessions of the supervisor call themselves on the server."""
     rows = queue.rows(
-        "select application_name as name from pg_stat_activity where application_name like 'jobsupervisor%'"
+        "select application_name as name from pg_stat_activity "
+        "where datname = current_database() and application_name like 'jobsupervisor%'"
     )
     return sorted(row["name"] for row in rows)
 

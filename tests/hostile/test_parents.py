@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from tests.hostile.aftermath import HOSTILE
-from tests.service.support import CHECKOUT, PATIENCE, Queue, Service, artifact, service_and_queue
+from tests.prepared import CHECKOUT
+from tests.service.support import PATIENCE, Queue, Service, artifact, service_and_queue
 
 WRITE = "write=tests.kinds.behaviour:write"
 RAISES_LATER = """

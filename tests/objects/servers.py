@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import datetime as dt
 import hashlib
 import hmac
@@ -19,8 +20,10 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 import boto3
 import httpx
@@ -46,12 +49,25 @@ class ObjectServer:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.options: dict[str, str] = {}
+        self.part = "b"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Return the URL of the artifacts."""
-        return f"{self.scheme}://{BUCKET}/a.prefix/b"
+        return f"{self.scheme}://{BUCKET}/a.prefix/{self.part}"
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def apart(self) -> Self:
+        """Return the same server with a prefix below which nothing is yet."""
+        found = copy.copy(self)
+        found.part = uuid.uuid4().hex
+        return found
 
     @property
     def settings(self) -> dict[str, str]:

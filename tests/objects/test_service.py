@@ -92,10 +92,10 @@ def test_a_store_that_is_away(database: str, tmp_path: Path, open_s3: ObjectServ
         assert service.events("artifacts.recovered")
 
 
-def test_a_stop_does_not_wait_for_the_store(database: str, tmp_path: Path, s3: ObjectServer) -> None:
+def test_a_stop_does_not_wait_for_the_store(database: str, tmp_path: Path, own_s3: ObjectServer) -> None:
     """An upload to a store that says nothing is ended by a stop; the job is given back."""
-    with web_service(database, tmp_path, **s3.settings, RENDER_SHUTDOWN_SECONDS=0) as (service, queue, _):
-        with s3.silent() as asked:
+    with web_service(database, tmp_path, **own_s3.settings, RENDER_SHUTDOWN_SECONDS=0) as (service, queue, _):
+        with own_s3.silent() as asked:
             job = queue.enqueue("write", {"text": "stuck"})
             asked()
             assert service.stop() == 0
@@ -134,26 +134,26 @@ def test_a_store_that_takes_nothing_at_the_start(
         assert problem in service.log.read_text()
 
 
-def test_secrets_stay_with_the_supervisor(database: str, tmp_path: Path, s3: ObjectServer) -> None:
+def test_secrets_stay_with_the_supervisor(database: str, tmp_path: Path, own_s3: ObjectServer) -> None:
     """From a credential, the keys work; no child has them, nor a log line, nor an endpoint."""
-    secret = s3.options["AWS_SECRET_ACCESS_KEY"]
+    secret = own_s3.options["AWS_SECRET_ACCESS_KEY"]
     directory = tmp_path / "credentials"
     directory.mkdir()
     (directory / "aws_secret_access_key").write_text(f"{secret}\n")
     file = tmp_path / "environment"
-    file.write_text(f"AWS_ACCESS_KEY_ID={s3.options['AWS_ACCESS_KEY_ID']}\n")
-    settings = {name: value for name, value in s3.settings.items() if "KEY" not in name}
+    file.write_text(f"AWS_ACCESS_KEY_ID={own_s3.options['AWS_ACCESS_KEY_ID']}\n")
+    settings = {name: value for name, value in own_s3.settings.items() if "KEY" not in name}
     settings |= {"CREDENTIALS_DIRECTORY": str(directory), "RENDER_ENVIRONMENT_FILE": str(file)}
     with web_service(database, tmp_path, **settings) as (service, queue, client):
         assert queue.final(queue.enqueue("svg", SQUARE))["status"] == "completed"
         environments = [process.environ() for process in service.processes()]
         assert environments
         assert not [name for found in environments for name in found if name.startswith(("AWS_", "CREDENTIALS"))]
-        s3.end()
+        own_s3.end()
         queue.enqueue("write", {"text": "not stored"})
         queue.until_row("select 1", lambda _: service.events("artifacts.lost"))
         told = [client.get(path).text for path in ("/api/health", "/api/jobs", "/api/metrics", "/")]
         told += [service.log.read_text(), json.dumps(queue.rows("select * from render_attempts"), default=str)]
     for text in told:
         assert secret not in text
-        assert s3.options["AWS_ACCESS_KEY_ID"] not in text
+        assert own_s3.options["AWS_ACCESS_KEY_ID"] not in text

@@ -23,10 +23,10 @@ from supervisor.artifacts.errors import told
 from supervisor.doctor import examine
 from supervisor.errors import ConfigurationError
 from supervisor.model import Artifact
-from supervisor.retention import Kept, keep_house
+from supervisor.retention import Kept
 from supervisor.settings import Settings, load
 from tests.objects.servers import ObjectServer
-from tests.queue.support import Queue, ack_of
+from tests.queue.support import Queue, ack_of, house_kept
 from tests.service.support import PATIENCE
 
 JOB = "0190a1b2-0000-7000-8000-0000000000cd"
@@ -155,8 +155,8 @@ def test_retention(database: str, each_store: ObjectServer, tmp_path: Path, monk
         below = f"further/{unknown.url.removeprefix(f'{each_store.url}/')}"
         for key in ("cd/readme.txt", below):
             obstore.put(foreign, key, b"not ours")
-        assert keep_house(given, store) == Kept()
-        assert keep_house(given, store, orphan_seconds=-60) == Kept(orphans=2)
+        assert house_kept(given, store) == Kept()
+        assert house_kept(given, store, orphan_seconds=-60) == Kept(orphans=2)
         assert read(store, needed) == b"needed"
         for gone in (stale, unknown):
             with pytest.raises(FileNotFoundError):
@@ -188,12 +188,14 @@ def test_attempts_wait_for_a_store_that_is_away(
 
 
 @pytest.mark.timeout(600)  # the server takes most of it
-def test_a_large_artifact_takes_no_memory(s3: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_artifact_takes_no_memory(
+    own_s3: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """96 MB are uploaded and read back piece by piece within two thirds of it; see tests/objects/large.py."""
-    given = settings(s3, tmp_path, monkeypatch)
+    given = settings(own_s3, tmp_path, monkeypatch)
     store = artifact_store(given)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.objects.large", s3.url, "96"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.objects.large", own_s3.url, "96"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     grown = int(done.stdout)

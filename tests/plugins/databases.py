@@ -15,6 +15,7 @@ tests run on any version. Programs that its package lacks are taken from another
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -33,7 +34,7 @@ TEMPLATE = "migrated"
 OPTIONS = {"max_wal_size": "256MB"}
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 2**30  # bytes
-DISCONNECT_SECONDS = 5.0
+DISCONNECT_SECONDS = 60.0
 # A worker of autovacuum is nobody's connection, and gives way to `drop database`.
 LEFT_OVER = """
 select pid, application_name, state, query from pg_stat_activity where datname = %s and backend_type = 'client backend'
@@ -52,7 +53,7 @@ class Servers:
     def __getitem__(self, major: int) -> EmbeddedServer:
         if major not in self._running:
             self._running[major] = EmbeddedServer.start(
-                binaries=self._binaries[major], parent=_fast_directory(), options=OPTIONS
+                binaries=self._binaries[major], parent=fast_directory(), options=OPTIONS
             )
         return self._running[major]
 
@@ -87,8 +88,8 @@ def program(server: EmbeddedServer, name: str) -> Path:
     pytest.skip(f"{name} is not installed beside any server")
 
 
-def _fast_directory() -> Path | None:
-    # A database is 300 files, and each test creates one: in memory that takes a tenth of the time.
+def fast_directory() -> Path | None:
+    """Return where a server's files go: a database is 300 of them, and in memory they take a tenth of the time."""
     return MEMORY if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
@@ -99,22 +100,22 @@ def create_database(server: EmbeddedServer, name: str, template: str) -> None:
         connection.execute(statement)
 
 
-def drop_database(server: EmbeddedServer, name: str) -> list[str]:
+def drop_database(server: EmbeddedServer, name: str, seconds: float = DISCONNECT_SECONDS) -> list[str]:
     """Drop a database whoever is in it; return a line for each connection that was left in it."""
-    left = _wait_for_disconnect(server, name)
+    left = _wait_for_disconnect(server, name, seconds)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
     return left
 
 
-def _wait_for_disconnect(server: EmbeddedServer, name: str) -> list[str]:
+def _wait_for_disconnect(server: EmbeddedServer, name: str, seconds: float = DISCONNECT_SECONDS) -> list[str]:
     # A server process outlives its connection's close by a moment; it is a process, so its end can be waited for.
     with psycopg.connect(server.url(), autocommit=True) as connection:
         backends = []
         for row in connection.execute(LEFT_OVER, [name]):
             with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
                 backends.append(psutil.Process(row[0]))
-        psutil.wait_procs(backends, timeout=DISCONNECT_SECONDS)
+        psutil.wait_procs(backends, timeout=seconds)
         return [" | ".join(map(str, row)) for row in connection.execute(LEFT_OVER, [name])]
 
 
@@ -127,8 +128,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise what asks for each server."""
     asked = "each_server" in metafunc.fixturenames or metafunc.definition.get_closest_marker("each_server")
     if asked and "postgres_major" in metafunc.fixturenames:
-        majors = [major for major, _ in installed_binaries()]
-        metafunc.parametrize("postgres_major", majors, indirect=True, ids=[f"pg{major}" for major in majors])
+        found = majors()
+        metafunc.parametrize("postgres_major", found, indirect=True, ids=[f"pg{major}" for major in found])
+
+
+@functools.cache
+def majors() -> list[int]:
+    """Return the major versions that are installed; each server is asked for its own."""
+    return [major for major, _ in installed_binaries()]
 
 
 @pytest.fixture(scope="session")
@@ -163,13 +170,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def database(servers: Servers, postgres_major: int) -> Iterator[str]:
+def database(servers: Servers, postgres_major: int, pytestconfig: pytest.Config) -> Iterator[str]:
     """Provide the URL of a fresh, migrated database; fail when the test leaves a connection open in it."""
     server = servers.migrated(postgres_major)
     name = f"test_{next(_numbers)}"
     create_database(server, name, TEMPLATE)
     yield server.url(name)
-    if left := drop_database(server, name):
+    if left := drop_database(server, name, pytestconfig.getoption("--leak-grace")):
         pytest.fail(
             "connections left open in the test's database (pid | application | state | query):\n" + "\n".join(left)
         )

@@ -17,28 +17,47 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import prepared
 from tests.plugins.databases import Servers
 
 PR_SET_CHILD_SUBREAPER = 36
+KEPT = set[int]()
+"""Processes that a fixture of a wider scope keeps: what they start and end during a test is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process has at one moment, apart from the session's servers."""
+    """What this process has at one moment, apart from the session's servers and its prepared process."""
 
     processes: frozenset[psutil.Process]
     descriptors: frozenset[tuple[int, str]]
     threads: frozenset[threading.Thread]
 
+    def __le__(self, other: Held) -> bool:
+        """Whether there is nothing that the other has not."""
+        return (
+            self.processes <= other.processes
+            and self.descriptors <= other.descriptors
+            and self.threads <= other.threads
+        )
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--leak-grace", type=float, default=5.0, help="seconds that what a test started may take to end")
+    parser.addoption("--leak-grace", type=float, default=60.0, help="seconds that what a test started may take to end")
 
 
 def pytest_configure() -> None:
-    """Become a subreaper."""
+    """Become a subreaper; so runs of the command may be forks of a prepared process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prepared.prepared = prepared.Prepared()
+
+
+def pytest_unconfigure() -> None:
+    """End the prepared process."""
+    if prepared.prepared is not None:
+        prepared.prepared.stop()
+        prepared.prepared = None
 
 
 @pytest.fixture(autouse=True)
@@ -50,21 +69,27 @@ def no_leaks(servers: Servers, pytestconfig: pytest.Config) -> Iterator[None]:
     grace = pytestconfig.getoption("--leak-grace")
     before = held(servers)
     yield
-    leaks = [*_processes(before, servers, grace), *_threads(before, servers, grace), *_descriptors(before, servers)]
+    after = held(servers)
+    if after <= before:
+        return
+    leaks = [*_processes(before, after, grace), *_threads(before, after, grace), *_descriptors(before, servers)]
     if leaks:
         pytest.fail("the test left behind:\n" + "\n".join(leaks))
 
 
 def held(servers: Servers) -> Held:
     """Look at what this process has."""
-    ours = {server.pid for server in servers.running()}
+    ours = KEPT | {server.pid for server in servers.running()}
+    locks = {lock for server in servers.running() for lock in server.locks}
+    if prepared.prepared is not None and prepared.prepared.running:
+        ours.add(prepared.prepared.pid)
+        locks.add(prepared.prepared.descriptor)
     processes = set[psutil.Process]()
     for child in psutil.Process().children():
         if child.pid not in ours:
             processes.add(child)
             with contextlib.suppress(psutil.NoSuchProcess):
                 processes.update(child.children(recursive=True))
-    locks = {lock for server in servers.running() for lock in server.locks}
     return Held(frozenset(processes), frozenset(_open_descriptors(locks)), frozenset(threading.enumerate()))
 
 
@@ -76,8 +101,8 @@ def _open_descriptors(ours: set[int]) -> Iterator[tuple[int, str]]:
                 yield int(entry.name), str(entry.readlink())
 
 
-def _processes(before: Held, servers: Servers, grace: float) -> Iterator[str]:
-    new = held(servers).processes - before.processes
+def _processes(before: Held, after: Held, grace: float) -> Iterator[str]:
+    new = after.processes - before.processes
     said = {process: _describe(process) for process in new}
     _, alive = psutil.wait_procs(new, timeout=grace)
     for process in alive:
@@ -95,8 +120,8 @@ def _describe(process: psutil.Process) -> str:
         return "(ended)"
 
 
-def _threads(before: Held, servers: Servers, grace: float) -> Iterator[str]:
-    for thread in held(servers).threads - before.threads:
+def _threads(before: Held, after: Held, grace: float) -> Iterator[str]:
+    for thread in after.threads - before.threads:
         thread.join(grace)
         if thread.is_alive():
             yield f"thread {thread.name}"

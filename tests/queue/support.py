@@ -7,6 +7,8 @@ in the order that a race needs. All of them are closed at the end of the `with` 
 from __future__ import annotations
 
 import asyncio
+import select
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -17,8 +19,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from renderer.outcome import Outcome
+from supervisor.artifacts import ArtifactStore
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Artifact, Ending, Job, Token
+from supervisor.retention import Kept, keep_house
 from supervisor.settings import Settings, load
 from supervisor.store.queue import Exchanged, Polled, QueueStore
 from supervisor.store.statements import query
@@ -30,7 +34,7 @@ KINDS = {
     for name in ("noop", "scene", "svg")
 }
 ARTIFACT = Artifact("file:///artifacts/one.png", "ab" * 32, 1234, "image/png")
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 60.0
 """How long a notification that must come may take. What comes is returned at once."""
 
 
@@ -223,3 +227,12 @@ def heard(queue: Queue, listener: psycopg.Connection[Any]) -> list[tuple[str, st
             return found
         found.append((notice.channel, notice.payload))
     raise AssertionError(f"the last word never came, only {found}")
+
+
+def house_kept(settings: Settings, artifacts: ArtifactStore | None = None, **options: float) -> Kept:
+    """Do a round of housekeeping, with nobody else at it: the lock of a round that ended is free when its session is gone."""
+    pause, deadline = select.poll(), time.monotonic() + WAIT_SECONDS
+    while (kept := keep_house(settings, artifacts, **options)) is None:
+        assert time.monotonic() < deadline, "another round never ends"
+        pause.poll(10)
+    return kept

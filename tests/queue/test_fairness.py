@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.queue.support import Queue
+from tests.queue.support import WAIT_SECONDS, Queue
 
 
 def test_tenants_take_turns_inside_a_priority(database: str) -> None:
@@ -103,11 +103,11 @@ def test_nobody_is_notified_while_nobody_is_armed(database: str) -> None:
             queue.run(a.store.exchange([], {}, ["noop"], 1, arm=False))
             queue.enqueue()
             queue.client.execute("notify jobsupervisor_wake, 'end'")
-            assert [notice.payload for notice in listener.notifies(timeout=5, stop_after=1)] == ["end"]
+            assert [notice.payload for notice in listener.notifies(timeout=WAIT_SECONDS, stop_after=1)] == ["end"]
             with psycopg.connect(database) as old:
                 old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 old.execute("select enqueue_render('noop', '{}')")
-            assert [notice.payload for notice in listener.notifies(timeout=5, stop_after=1)] == [""]
+            assert [notice.payload for notice in listener.notifies(timeout=WAIT_SECONDS, stop_after=1)] == [""]
 
 
 def test_a_writer_is_named_until_it_has_ended(database: str) -> None:

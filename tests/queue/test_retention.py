@@ -12,7 +12,7 @@ import pytest
 from supervisor.artifacts import ArtifactDirectory
 from supervisor.retention import Kept, keep_house
 from supervisor.settings import Settings, load
-from tests.queue.support import Queue, ack_of
+from tests.queue.support import Queue, ack_of, house_kept
 
 OLD_WEEK = """
 create table jobsupervisor.{0}_2001w02 partition of jobsupervisor.{0}
@@ -116,9 +116,9 @@ def test_artifacts_that_no_job_refers_to_are_collected(database: str, tmp_path: 
         unknown = house.publish("00000000-0000-7000-8000-000000000000", 1)
         foreign = tmp_path / "00" / "readme.txt"
         foreign.write_text("not ours")
-        assert keep_house(settings(database, tmp_path)) == Kept()
+        assert house_kept(settings(database, tmp_path)) == Kept()
         assert stale.exists()
-        kept = keep_house(settings(database, tmp_path), orphan_seconds=-1)
+        kept = house_kept(settings(database, tmp_path), orphan_seconds=-1)
         assert kept == Kept(orphans=2)
         assert [path.exists() for path in (needed, running, foreign, stale, unknown)] == [
             True,

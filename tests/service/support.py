@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,20 +22,22 @@ from psycopg.rows import dict_row
 
 from supervisor.store.kinds import register_plugins
 from tests.kinds import behaviour
+from tests.prepared import CHECKOUT, COMMAND, Running, start
 
-CHECKOUT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).parent / "jobsupervisor"
 PATIENCE = 60.0
 """Seconds after which a wait gives up. No test passes or fails by how long something took."""
 
 BEHAVIOURS = [name for name, found in vars(behaviour).items() if inspect.isfunction(found)]
 PLUGINS = ",".join(f"{name}=tests.kinds.behaviour:{name}" for name in BEHAVIOURS)
+WITHOUT_SCENE = f"{PLUGINS},scene=renderer.kinds.noop:render"
+"""A plug-in wins over a built-in kind: scene's imports, half of what a start takes, are left out where none is rendered."""
 
 
 class Service:
     """A supervisor in a process of its own."""
 
     command: Sequence[str | Path] = (COMMAND, "run")
+    process: Running
 
     def __init__(self, url: str, directory: Path, **settings: object) -> None:
         self.artifacts = directory / "artifacts"
@@ -52,7 +53,7 @@ class Service:
             "RENDER_SHUTDOWN_SECONDS": PATIENCE,
             "RENDER_POLLING_INTERVAL": 3600,
             "RENDER_LOG_LEVEL": "debug",
-            "RENDER_PLUGINS": PLUGINS,
+            "RENDER_PLUGINS": WITHOUT_SCENE,
             "RENDER_ALLOW_NEEDS": f"gate:read={directory}",
             "RENDER_ARTIFACTS_URL": f"file://{self.artifacts}",
         }
@@ -61,7 +62,10 @@ class Service:
         environment |= {"DATABASE_URL": url, "NOTIFY_SOCKET": notify_path, "HTTP_PORT": "0"}
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            if self.command == Service.command:
+                self.process = start(["run"], environment, stderr=log.fileno())
+            else:
+                self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)
 
     def __enter__(self) -> Self:
@@ -116,6 +120,12 @@ class Service:
         return found[0]
 
 
+class ByScript(Service):
+    """A supervisor that is the installed script, started from here: in the namespaces of this thread, which a fork is not in."""
+
+    command = ("env", *Service.command)
+
+
 def fork_server_of(supervisor: int) -> psutil.Process:
     """Return the fork server of a supervisor: its child, or inside the process around it. Raises NoSuchProcess."""
     for process in psutil.Process(supervisor).children(recursive=True):
@@ -156,6 +166,10 @@ class Queue:
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """Run a statement and return its rows."""
         return self._connection.execute(statement.encode(), parameters or None).fetchall()
+
+    def execute(self, statement: str) -> None:
+        """Run a statement that has no rows."""
+        self._connection.execute(statement.encode())
 
     def enqueue(self, kind: str, spec: object, **options: object) -> str:
         """Enqueue one job through the public function."""

@@ -16,13 +16,13 @@ import psycopg
 import pytest
 
 from renderer import samples
-from tests.service.support import Queue, Service, artifact, service_and_queue
+from tests.service.support import PLUGINS, Queue, Service, artifact, service_and_queue
 
 
 @pytest.mark.each_server
 def test_one_call_gives_a_file(database: str, tmp_path: Path) -> None:
     """A committed call becomes a file whose bytes, size, type and hash are what render_jobs says."""
-    with service_and_queue(database, tmp_path) as (service, queue):
+    with service_and_queue(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (service, queue):
         row = queue.final(queue.enqueue("svg", samples.svg(), user_id="u1", correlation_id="req-7"))
         content = artifact(row)
         assert content.startswith(b"\x89PNG")
@@ -59,7 +59,7 @@ def test_rollback_leaves_no_job(database: str, tmp_path: Path) -> None:
 
 def test_scene_becomes_a_video(database: str, tmp_path: Path) -> None:
     """The sample scene becomes an MP4 through the queue, with progress on the way."""
-    with service_and_queue(database, tmp_path) as (_, queue):
+    with service_and_queue(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (_, queue):
         spec = samples.scene()
         job = queue.enqueue("scene", spec, config='{"width": 320, "height": 180, "fps": 10}')
         content = artifact(queue.final(job))
@@ -106,7 +106,7 @@ def test_cancel_kills_the_child_and_publishes_nothing(database: str, tmp_path: P
         child = service.child_with(job)
         assert queue.rows("select cancel_render(%s)", job) == [{"cancel_render": True}]
         assert queue.final(job)["status"] == "cancelled"
-        child.wait(10)
+        child.wait(60)
         assert queue.outcomes(job) == ["cancelled"]
         assert queue.rows("select cancel_render(%s)", job) == [{"cancel_render": False}]
         assert not [path for path in service.artifacts.rglob("*") if path.is_file()]
@@ -164,7 +164,8 @@ def test_idle_supervisor_sends_one_statement_per_poll(database: str, tmp_path: P
     with service_and_queue(database, tmp_path, RENDER_POLLING_INTERVAL=0.5) as (_, queue):
         queue.final(queue.enqueue("write", {"text": "x"}))
         seen = (
-            "select seen_at, query from jobsupervisor.supervisor, pg_stat_activity where application_name like '% work'"
+            "select seen_at, query from jobsupervisor.supervisor, pg_stat_activity "
+            "where datname = current_database() and application_name like '% work'"
         )
         last = queue.rows(seen)[0]["seen_at"]
         for _ in range(4):

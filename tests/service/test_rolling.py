@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from renderer import samples
-from tests.service.support import Queue, Service
+from tests.service.support import PLUGINS, Queue, Service
 
 RESTARTS = int(os.environ.get("JOBSUPERVISOR_ROLLING_RESTARTS", "2"))
 BACKLOG = 12
@@ -21,6 +21,7 @@ SETTINGS: dict[str, object] = {
     "RENDER_POLLING_INTERVAL": 5,
     "RENDER_LOG_LEVEL": "info",
     "HTTP_PORT": 0,
+    "RENDER_PLUGINS": PLUGINS,
 }
 COUNTS = """
 select count(*) as jobs, count(*) filter (where status = 'completed') as completed,

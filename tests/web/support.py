@@ -14,6 +14,12 @@ from tests.service.support import PATIENCE, Queue, Service, service_and_queue
 TOKEN = "a-token-of-a-test-0123"  # noqa: S105 - opens nothing
 WITH_TOKEN = {"authorization": f"Bearer {TOKEN}"}
 SQUARE = {"svg": '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><path d="M0 0h8v8z"/></svg>'}
+Site = tuple[Service, Queue, httpx.Client]
+"""A service that is ready, a client of the queue, and one of HTTP."""
+DESKS = """
+select pid from pg_stat_activity where application_name = 'jobsupervisor desk' and datname = current_database()
+"""
+"""The server is shared: by name alone the desk of a service on another database would be found."""
 
 
 def free_port() -> int:
@@ -24,7 +30,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def web_service(url: str, directory: Path, **settings: object) -> Iterator[tuple[Service, Queue, httpx.Client]]:
+def web_service(url: str, directory: Path, **settings: object) -> Iterator[Site]:
     """Yield a service that is ready, a client of the queue, and one of HTTP."""
     port = free_port()
     given = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": port, "HTTP_TOKEN": TOKEN} | settings

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.service.support import PATIENCE, Queue
+from tests.plugins import leaks
+from tests.service.support import PATIENCE, PLUGINS, Queue
 from tests.web.browser import chromium, complaints, needs_chromium, opened, provoke
 from tests.web.support import SQUARE, TOKEN, web_service
 
@@ -25,11 +27,18 @@ VIDEO = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Provide the browser."""
+    """Provide the browser, in which each test has a session of its own.
+
+    For this module alone: while it runs, no test of its worker can run an event loop.
+    """
+    before = {child.pid for child in psutil.Process().children()}
     with chromium() as browser:
+        processes = {child.pid for child in psutil.Process().children()} - before
+        leaks.KEPT.update(processes)
         yield browser
+    leaks.KEPT.difference_update(processes)
 
 
 def base(client: httpx.Client) -> str:
@@ -64,7 +73,7 @@ def test_every_page_keeps_its_policy_and_is_for_everybody(
     database: str, tmp_path: Path, browser: Browser, scheme: Literal["light", "dark"], width: int
 ) -> None:
     """No violation, no error in the console, nothing for axe to complain of (contrast, names, headings); wide and narrow."""
-    with web_service(database, tmp_path) as (_, queue, client):
+    with web_service(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (_, queue, client):
         shown, dead, running = video(queue), dead_letter(queue), queue.enqueue("sleep", {}, user_id="u3")
         queue.running(running)
         with opened(browser, base(client), scheme=scheme, width=width) as page:
@@ -106,7 +115,10 @@ def test_a_job_that_ends_appears_without_a_reload(database: str, tmp_path: Path,
 
 def test_a_video_plays_and_is_not_taken_away(database: str, tmp_path: Path, browser: Browser) -> None:
     """While it plays its list keeps still; what came meanwhile is shown when it has ended."""
-    with web_service(database, tmp_path) as (_, queue, client), opened(browser, base(client)) as page:
+    with (
+        web_service(database, tmp_path, RENDER_PLUGINS=PLUGINS) as (_, queue, client),
+        opened(browser, base(client)) as page,
+    ):
         shown = video(queue)
         live(page)
         element = page.get_by_label(f"scene of job {shown}")

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 
 from tests.service.support import Queue
-from tests.web.support import SQUARE, TOKEN, WITH_TOKEN, metric, web_service
+from tests.web.support import SQUARE, TOKEN, WITH_TOKEN, Site, metric, web_service
 
 AS_BROWSER = {"accept": "text/html,application/xhtml+xml"}
 LETTER = """
@@ -57,39 +57,37 @@ def pages(queue: Queue, client: httpx.Client) -> dict[str, str]:
     return {path: client.get(path, headers=AS_BROWSER).text for path in paths}
 
 
-def test_every_page_keeps_the_policy_and_has_its_landmarks(database: str, tmp_path: Path) -> None:
+def test_every_page_keeps_the_policy_and_has_its_landmarks(site: Site) -> None:
     """No script and no style in it, one main, one first heading, a name for each field, row and column headers."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        for path, html in pages(queue, client).items():
-            page = Elements(html)
-            assert all(script.get("src", "").startswith("/static/") for script in page.named("script")), path  # type: ignore[union-attr]
-            assert not page.named("style"), path
-            bad = [
-                name for _, attributes in page.found for name in attributes if name == "style" or name.startswith("on")
-            ]
-            assert not bad, path
-            assert [len(page.named(tag)) for tag in ("main", "header", "nav", "h1", "title")][:4] == [1, 1, 1, 1], path
-            labelled = {label["for"] for label in page.named("label")}
-            assert {field["id"] for tag in ("input", "select") for field in page.named(tag)} <= labelled, path
-            assert all("scope" in cell for cell in page.named("th")), path
-        policy = client.get("/").headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
+    _, queue, client = site
+    for path, html in pages(queue, client).items():
+        page = Elements(html)
+        assert all(script.get("src", "").startswith("/static/") for script in page.named("script")), path  # type: ignore[union-attr]
+        assert not page.named("style"), path
+        bad = [name for _, attributes in page.found for name in attributes if name == "style" or name.startswith("on")]
+        assert not bad, path
+        assert [len(page.named(tag)) for tag in ("main", "header", "nav", "h1", "title")][:4] == [1, 1, 1, 1], path
+        labelled = {label["for"] for label in page.named("label")}
+        assert {field["id"] for tag in ("input", "select") for field in page.named(tag)} <= labelled, path
+        assert all("scope" in cell for cell in page.named("th")), path
+    policy = client.get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
 
 
-def test_what_the_pages_need_is_served_and_kept(database: str, tmp_path: Path) -> None:
+def test_what_the_pages_need_is_served_and_kept(site: Site) -> None:
     """Each file under an address that tells its content, for good; under the plain address, to be asked for again."""
-    with web_service(database, tmp_path) as (_, _, client):
-        page = Elements(client.get("/").text)
-        files = [script["src"] for script in page.named("script")] + [link["href"] for link in page.named("link")]
-        assert len(files) == 5
-        for file in files:
-            answer = client.get(str(file))
-            assert answer.status_code == 200
-            assert "immutable" in answer.headers["cache-control"]
-            assert client.get(str(file).partition("?")[0]).headers["cache-control"] == "no-cache"
-        assert client.get("/static/LICENSES.txt").status_code == 200
-        assert client.get("/static/..%2fapi.py").status_code == 404
+    _, _, client = site
+    page = Elements(client.get("/").text)
+    files = [script["src"] for script in page.named("script")] + [link["href"] for link in page.named("link")]
+    assert len(files) == 5
+    for file in files:
+        answer = client.get(str(file))
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert client.get(str(file).partition("?")[0]).headers["cache-control"] == "no-cache"
+    assert client.get("/static/LICENSES.txt").status_code == 200
+    assert client.get("/static/..%2fapi.py").status_code == 404
 
 
 def test_a_strangers_text_stays_text(database: str, tmp_path: Path) -> None:
@@ -110,39 +108,39 @@ def test_a_strangers_text_stays_text(database: str, tmp_path: Path) -> None:
         assert "<b onclick" not in answer.text
 
 
-def test_a_search_finds_by_id_user_and_correlation(database: str, tmp_path: Path) -> None:
+def test_a_search_finds_by_id_user_and_correlation(site: Site) -> None:
     """A whole id leads to the job; its beginning, the user and the correlation id to a list, wherever the jobs are kept."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        done = queue.enqueue("noop", {}, user_id="u1", correlation_id="r1")
-        queue.final(done)
-        dead = dead_letter(queue, user_id="u1", correlation_id="r2")
-        later = queue.enqueue("noop", {}, user_id="u1", correlation_id="r2", run_at="2100-01-01")
+    _, queue, client = site
+    done = queue.enqueue("noop", {}, user_id="u1", correlation_id="r1")
+    queue.final(done)
+    dead = dead_letter(queue, user_id="u1", correlation_id="r2")
+    later = queue.enqueue("noop", {}, user_id="u1", correlation_id="r2", run_at="2100-01-01")
 
-        def found(text: str) -> list[str]:
-            answer = client.get("/jobs", params={"q": text})
-            assert answer.status_code == 200
-            return ID.findall(answer.text)
+    def found(text: str) -> list[str]:
+        answer = client.get("/jobs", params={"q": text})
+        assert answer.status_code == 200
+        return ID.findall(answer.text)
 
-        assert found("u1") == [later, dead, done]
-        assert found("r2") == [later, dead]
-        assert found("r1") == found(done[:18]) == [done]
-        assert found(dead.replace("-", "")[:20].upper()) == [dead]
-        assert found("u") == found("0") == found(str(uuid4())) == []
-        for job in (done, dead, later):
-            answer = client.get("/jobs", params={"q": job})
-            assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job}")
+    assert found("u1") == [later, dead, done]
+    assert found("r2") == [later, dead]
+    assert found("r1") == found(done[:18]) == [done]
+    assert found(dead.replace("-", "")[:20].upper()) == [dead]
+    assert found("u") == found("0") == found(str(uuid4())) == []
+    for job in (done, dead, later):
+        answer = client.get("/jobs", params={"q": job})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job}")
 
 
-def test_jobs_are_listed_page_by_page(database: str, tmp_path: Path) -> None:
+def test_jobs_are_listed_page_by_page(site: Site) -> None:
     """Newest first, each once, also those of one status."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        rows = queue.rows(
-            "select enqueue_render('noop', '{}', run_at => '2100-01-01', user_id => 'u') as id from generate_series(1, 120)"
-        )
-        everyone = sorted((str(row["id"]) for row in rows), reverse=True)
-        for start in ("/jobs", "/jobs?status=queued&kind=noop", "/jobs?q=u"):
-            assert follow(client, start) == everyone
-        assert follow(client, "/jobs?status=failed") == []
+    _, queue, client = site
+    rows = queue.rows(
+        "select enqueue_render('noop', '{}', run_at => '2100-01-01', user_id => 'u') as id from generate_series(1, 120)"
+    )
+    everyone = sorted((str(row["id"]) for row in rows), reverse=True)
+    for start in ("/jobs", "/jobs?status=queued&kind=noop", "/jobs?q=u"):
+        assert follow(client, start) == everyone
+    assert follow(client, "/jobs?status=failed") == []
 
 
 def follow(client: httpx.Client, path: str) -> list[str]:
@@ -156,69 +154,69 @@ def follow(client: httpx.Client, path: str) -> list[str]:
     return found
 
 
-def test_dead_letters_are_listed_page_by_page(database: str, tmp_path: Path) -> None:
+def test_dead_letters_are_listed_page_by_page(site: Site) -> None:
     """The last to die first, each once, though many died at the same moment."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        dead = [str(row["id"]) for row in queue.rows(LETTER, 230)]
-        found = follow(client, "/dead-letters")
-        assert sorted(found) == sorted(dead)
-        assert set(found[:30]) == set(dead[200:])
+    _, queue, client = site
+    dead = [str(row["id"]) for row in queue.rows(LETTER, 230)]
+    found = follow(client, "/dead-letters")
+    assert sorted(found) == sorted(dead)
+    assert set(found[:30]) == set(dead[200:])
 
 
-def test_a_jobs_page_tells_its_attempts(database: str, tmp_path: Path) -> None:
+def test_a_jobs_page_tells_its_attempts(site: Site) -> None:
     """Outcome and error of each, the last first, and what the child wrote; of a dead letter also when they are kept nowhere else."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        job = queue.enqueue("complain", {"text": "no <light> today"}, max_attempts=2)
-        assert queue.final(job)["status"] == "failed"
-        before = client.get(f"/jobs/{job}").text
-        assert before.index("Attempt 2") < before.index("Attempt 1")
-        assert before.count("SIGABRT") >= 2
-        written = re.findall(r'aria-label="The last that attempt (\d) wrote"><bdi>no &lt;light&gt; today', before)
-        assert written == ["2", "1"]
-        queue.rows("delete from jobsupervisor.attempt where job_id = %s returning 1", job)
-        assert client.get(f"/jobs/{job}").text == before
+    _, queue, client = site
+    job = queue.enqueue("complain", {"text": "no <light> today"}, max_attempts=2)
+    assert queue.final(job)["status"] == "failed"
+    before = client.get(f"/jobs/{job}").text
+    assert before.index("Attempt 2") < before.index("Attempt 1")
+    assert before.count("SIGABRT") >= 2
+    written = re.findall(r'aria-label="The last that attempt (\d) wrote"><bdi>no &lt;light&gt; today', before)
+    assert written == ["2", "1"]
+    queue.rows("delete from jobsupervisor.attempt where job_id = %s returning 1", job)
+    assert client.get(f"/jobs/{job}").text == before
 
 
-def test_a_redrive_needs_the_token_and_a_page_of_ours(database: str, tmp_path: Path) -> None:
+def test_a_redrive_needs_the_token_and_a_page_of_ours(site: Site) -> None:
     """Refused without it, and from another site even with it; then done, once."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        job = dead_letter(queue)
-        path = f"/jobs/{job}/redrive"
-        refused = client.post(path, headers=AS_BROWSER)
-        assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
-        assert "<h1>The token is needed</h1>" in refused.text
-        for elsewhere in (
-            {"sec-fetch-site": "cross-site"},
-            {"sec-fetch-site": "same-site"},
-            {"origin": "http://elsewhere.example"},
-            {"origin": "null"},
-        ):
-            assert client.post(path, auth=("x", TOKEN), headers=elsewhere).status_code == 403
-        assert queue.job(job)["status"] == "failed"
-        answer = client.post(path, auth=("x", TOKEN), headers={"origin": str(client.base_url).rstrip("/")})
-        assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job}")
-        # It fails again, as it must: another attempt is there.
-        queue.until_row(
-            "select count(*) as n from render_attempts where job_id = %s and outcome is not null",
-            lambda row: row["n"] == 2,
-            job,
-        )
-        unknown = client.post(f"/jobs/{uuid4()}/redrive", headers=AS_BROWSER | WITH_TOKEN)
-        assert unknown.status_code == 422
-        assert "must be that of a dead letter" in unknown.text
+    _, queue, client = site
+    job = dead_letter(queue)
+    path = f"/jobs/{job}/redrive"
+    refused = client.post(path, headers=AS_BROWSER)
+    assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
+    assert "<h1>The token is needed</h1>" in refused.text
+    for elsewhere in (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://elsewhere.example"},
+        {"origin": "null"},
+    ):
+        assert client.post(path, auth=("x", TOKEN), headers=elsewhere).status_code == 403
+    assert queue.job(job)["status"] == "failed"
+    answer = client.post(path, auth=("x", TOKEN), headers={"origin": str(client.base_url).rstrip("/")})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job}")
+    # It fails again, as it must: another attempt is there.
+    queue.until_row(
+        "select count(*) as n from render_attempts where job_id = %s and outcome is not null",
+        lambda row: row["n"] == 2,
+        job,
+    )
+    unknown = client.post(f"/jobs/{uuid4()}/redrive", headers=AS_BROWSER | WITH_TOKEN)
+    assert unknown.status_code == 422
+    assert "must be that of a dead letter" in unknown.text
 
 
-def test_a_job_is_cancelled_from_its_page(database: str, tmp_path: Path) -> None:
+def test_a_job_is_cancelled_from_its_page(site: Site) -> None:
     """With the token; a finished one cannot be."""
-    with web_service(database, tmp_path) as (_, queue, client):
-        job = queue.enqueue("noop", {}, run_at="2100-01-01")
-        path = f"/jobs/{job}/cancel"
-        assert f'action="{path}"' in client.get(f"/jobs/{job}").text
-        assert client.post(path).status_code == 401
-        assert client.post(path, headers=WITH_TOKEN).status_code == 303
-        assert queue.job(job)["status"] == "cancelled"
-        assert client.post(path, headers=WITH_TOKEN).status_code == 422
-        assert "<button>Cancel" not in client.get(f"/jobs/{job}").text
+    _, queue, client = site
+    job = queue.enqueue("noop", {}, run_at="2100-01-01")
+    path = f"/jobs/{job}/cancel"
+    assert f'action="{path}"' in client.get(f"/jobs/{job}").text
+    assert client.post(path).status_code == 401
+    assert client.post(path, headers=WITH_TOKEN).status_code == 303
+    assert queue.job(job)["status"] == "cancelled"
+    assert client.post(path, headers=WITH_TOKEN).status_code == 422
+    assert "<button>Cancel" not in client.get(f"/jobs/{job}").text
 
 
 def test_without_a_token_nothing_is_offered_that_would_be_refused(database: str, tmp_path: Path) -> None:
@@ -244,19 +242,19 @@ WRONG = (
 )
 
 
-def test_errors_are_pages_for_people_and_json_for_programs(database: str, tmp_path: Path) -> None:
+def test_errors_are_pages_for_people_and_json_for_programs(site: Site) -> None:
     """Each with its status, the words, and the way back."""
-    with web_service(database, tmp_path) as (_, _, client):
-        for method, path, status in WRONG:
-            page = client.request(method, path, headers=AS_BROWSER | WITH_TOKEN)
-            told = client.request(method, path, headers=WITH_TOKEN)
-            piece = client.request(method, path, headers=WITH_TOKEN | {"hx-request": "true"})
-            assert [answer.status_code for answer in (page, told, piece)] == [status] * 3, path
-            assert page.headers["content-type"] == piece.headers["content-type"] == "text/html; charset=utf-8", path
-            assert '<a href="/">' in page.text, path
-            assert "<html" not in piece.text, path
-            assert len(told.json()["error"]) > 10, path
-        assert client.get("/api/nothing", headers=AS_BROWSER).json()["error"]
+    _, _, client = site
+    for method, path, status in WRONG:
+        page = client.request(method, path, headers=AS_BROWSER | WITH_TOKEN)
+        told = client.request(method, path, headers=WITH_TOKEN)
+        piece = client.request(method, path, headers=WITH_TOKEN | {"hx-request": "true"})
+        assert [answer.status_code for answer in (page, told, piece)] == [status] * 3, path
+        assert page.headers["content-type"] == piece.headers["content-type"] == "text/html; charset=utf-8", path
+        assert '<a href="/">' in page.text, path
+        assert "<html" not in piece.text, path
+        assert len(told.json()["error"]) > 10, path
+    assert client.get("/api/nothing", headers=AS_BROWSER).json()["error"]
 
 
 def test_the_stream_tells_of_a_job_that_ended(database: str, tmp_path: Path) -> None:

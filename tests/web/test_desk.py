@@ -14,19 +14,15 @@ import pytest
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store import calls
 from supervisor.store.desk import Desk
-from tests.web.support import web_service
+from tests.web.support import DESKS, web_service
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def desks(database: str) -> int:
     """Return how many connections of a desk the server has."""
     with psycopg.connect(database, autocommit=True) as connection:
-        row = connection.execute(
-            "select count(*) from pg_stat_activity where application_name = 'jobsupervisor desk'"
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
+        return len(connection.execute(DESKS).fetchall())
 
 
 def has_desks(database: str, wanted: int) -> None:
@@ -82,9 +78,8 @@ def test_a_broken_connection_is_opened_again(database: str) -> None:
     async def work(desk: Desk) -> None:
         await desk.ask(calls.jobs_list())
         with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'jobsupervisor desk'"
-            )
+            for (pid,) in connection.execute(DESKS).fetchall():
+                connection.execute("select pg_terminate_backend(%s, 60000)", [pid])
         assert await desk.ask(calls.jobs_list()) == []
 
     with_desk(database, work)

@@ -8,28 +8,28 @@ from pathlib import Path
 import pytest
 
 from tests.service.support import Service
-from tests.web.support import TOKEN, WITH_TOKEN, free_port, web_service
+from tests.web.support import TOKEN, WITH_TOKEN, Site, free_port, web_service
 
 WRITE = "/api/jobs/00000000-0000-0000-0000-000000000000/cancel"
 
 
-def test_a_write_needs_the_token(database: str, tmp_path: Path) -> None:
+def test_a_write_needs_the_token(site: Site) -> None:
     """As a bearer's or as the password of a login; anything else is refused, with the way to give it."""
-    with web_service(database, tmp_path) as (_, _, client):
-        login = base64.b64encode(f"me:{TOKEN}".encode()).decode()
-        wrong = base64.b64encode(b"me:wrong").decode()
-        for header, status in (
-            (None, 401),
-            ("Bearer wrong", 401),
-            (f"Digest {TOKEN}", 401),
-            (f"Basic {wrong}", 401),
-            ("Basic ///", 401),
-            (f"Bearer {TOKEN}", 200),
-            (f"Basic {login}", 200),
-        ):
-            answer = client.post(WRITE, headers={"authorization": header} if header else {})
-            assert answer.status_code == status, (header, answer.text)
-            assert (status == 401) == ("www-authenticate" in answer.headers)
+    _, _, client = site
+    login = base64.b64encode(f"me:{TOKEN}".encode()).decode()
+    wrong = base64.b64encode(b"me:wrong").decode()
+    for header, status in (
+        (None, 401),
+        ("Bearer wrong", 401),
+        (f"Digest {TOKEN}", 401),
+        (f"Basic {wrong}", 401),
+        ("Basic ///", 401),
+        (f"Bearer {TOKEN}", 200),
+        (f"Basic {login}", 200),
+    ):
+        answer = client.post(WRITE, headers={"authorization": header} if header else {})
+        assert answer.status_code == status, (header, answer.text)
+        assert (status == 401) == ("www-authenticate" in answer.headers)
 
 
 def test_without_a_token_nothing_can_be_written(database: str, tmp_path: Path) -> None:
@@ -41,20 +41,20 @@ def test_without_a_token_nothing_can_be_written(database: str, tmp_path: Path) -
         assert client.get("/api/jobs").status_code == 200
 
 
-def test_a_form_of_another_site_writes_nothing(database: str, tmp_path: Path) -> None:
+def test_a_form_of_another_site_writes_nothing(site: Site) -> None:
     """A browser sends the login along, and says where the form is from."""
-    with web_service(database, tmp_path) as (_, _, client):
-        assert client.post(WRITE, headers=WITH_TOKEN | {"sec-fetch-site": "cross-site"}).status_code == 403
-        assert client.post(WRITE, headers=WITH_TOKEN | {"sec-fetch-site": "same-origin"}).status_code == 200
+    _, _, client = site
+    assert client.post(WRITE, headers=WITH_TOKEN | {"sec-fetch-site": "cross-site"}).status_code == 403
+    assert client.post(WRITE, headers=WITH_TOKEN | {"sec-fetch-site": "same-origin"}).status_code == 200
 
 
-def test_a_name_of_somebody_elses_is_refused(database: str, tmp_path: Path) -> None:
+def test_a_name_of_somebody_elses_is_refused(site: Site) -> None:
     """A page whose name was pointed at this address reads nothing; probes and scrapes go by any name."""
-    with web_service(database, tmp_path) as (_, _, client):
-        for host in ("evil.example", "evil.example:3000", "127.0.0.1.evil.example", "[::2]:3000"):
-            assert client.get("/api/jobs", headers={"host": host}).status_code == 421, host
-            assert client.get("/api/health/live", headers={"host": host}).status_code == 200, host
-        assert client.get("/api/jobs", headers={"host": "LocalHost:1"}).status_code == 200
+    _, _, client = site
+    for host in ("evil.example", "evil.example:3000", "127.0.0.1.evil.example", "[::2]:3000"):
+        assert client.get("/api/jobs", headers={"host": host}).status_code == 421, host
+        assert client.get("/api/health/live", headers={"host": host}).status_code == 200, host
+    assert client.get("/api/jobs", headers={"host": "LocalHost:1"}).status_code == 200
 
 
 def test_an_allowed_name(database: str, tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ def test_a_token_may_be_in_any_letters(database: str, tmp_path: Path) -> None:
             assert answer.status_code == 200, (header, answer.text)
 
 
-def test_the_token_is_told_nobody(database: str, tmp_path: Path) -> None:
+def test_the_token_is_told_nobody(site: Site) -> None:
     """Neither a log nor an answer has it."""
-    with web_service(database, tmp_path) as (service, _, client):
-        for path in ("/api/health", "/api/metrics", "/api/jobs", "/api/openapi.json"):
-            assert TOKEN not in client.get(path, headers=WITH_TOKEN).text
-        client.post(WRITE, headers=WITH_TOKEN)
-        assert TOKEN not in service.log.read_text()
-        assert all(TOKEN not in " ".join(process.cmdline()) for process in service.processes())
+    service, _, client = site
+    for path in ("/api/health", "/api/metrics", "/api/jobs", "/api/openapi.json"):
+        assert TOKEN not in client.get(path, headers=WITH_TOKEN).text
+    client.post(WRITE, headers=WITH_TOKEN)
+    assert TOKEN not in service.log.read_text()
+    assert all(TOKEN not in " ".join(process.cmdline()) for process in service.processes())
 
 
 def test_a_short_token_is_a_mistake(database: str, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 
 from tests.database.support import end, event, migrated_server, recovered
-from tests.service.support import CHECKOUT, PATIENCE, Service
-from tests.web.support import SQUARE, ids, metric, web_service
+from tests.prepared import CHECKOUT
+from tests.service.support import PATIENCE, Service
+from tests.web.support import DESKS, SQUARE, ids, metric, web_service
 
 STATEMENTS = sorted(path.stem for path in (CHECKOUT / "sql" / "queries").iterdir())
 
@@ -61,7 +62,7 @@ def test_asking_sends_no_statement(database: str, tmp_path: Path) -> None:
         for path in ("/api/health", "/api/health/live", "/api/health/ready", "/api/metrics") * 20:
             assert client.get(path).status_code == 200
         assert [metric(client, "statements_total", statement=name) for name in STATEMENTS] == before
-        assert queue.rows("select 1 from pg_stat_activity where application_name = 'jobsupervisor desk'") == []
+        assert queue.rows(DESKS) == []
 
 
 def test_all_children_busy_is_no_fault(database: str, tmp_path: Path) -> None:

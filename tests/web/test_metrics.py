@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service.support import CHECKOUT
+from tests.prepared import CHECKOUT
 from tests.web.support import SQUARE, metric, web_service
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.database.support import wait_until
-from tests.service.support import CHECKOUT
+from tests.prepared import CHECKOUT
 from tests.web.support import SQUARE, free_port, web_service
 
 FILES = CHECKOUT / "docs" / "monitoring"
@@ -69,7 +69,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[int, int]]:
         yield port, scraped
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_a_live_scrape_feeds_every_panel(database: str, tmp_path: Path, prometheus: tuple[int, int]) -> None:

@@ -71,7 +71,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         await work
         left = asyncio.all_tasks() - {asyncio.current_task()}
         if left:
-            _, left = await asyncio.wait(left, timeout=10)
+            _, left = await asyncio.wait(left, timeout=60)
         assert not left
 
     asyncio.run(and_look())
