@@ -153,8 +153,13 @@ class ForkServer:
         needs_of, prove = request["needs_of"], request["prove"]
         if self._spare is not None and needs_of is None and not prove:
             forked, self._spare = self._spare, None
-            with contextlib.suppress(ConnectionError):  # it died while nobody wanted it
+            try:
                 forked.give(request["child"], descriptors)
+            except ConnectionError:
+                # It died while nobody wanted it. Should it live after all: no two may have the same sockets.
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+            else:
                 return forked
         forked = self._fork(NONE if needs_of is None else self._allowed[needs_of], prove=prove)
         forked.give(request["child"], descriptors)

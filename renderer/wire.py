@@ -77,7 +77,9 @@ def decode_job(body: bytes) -> tuple[dict[str, Any], bytes, bytes]:
 def send(sock: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
     """Send one frame on a blocking socket, with descriptors beside its first byte."""
     frame = memoryview(encode(message))
-    sock.sendall(frame[send_start(sock, frame, descriptors) :])
+    if rest := frame[send_start(sock, frame, descriptors) :]:
+        # Not for no bytes: a send of none still fails where the other end has read all and closed.
+        sock.sendall(rest)
 
 
 def send_start(sock: socket.socket, frame: memoryview, descriptors: Sequence[int]) -> int:

@@ -147,6 +147,22 @@ def test_a_frame_larger_than_the_socket_holds(ends: tuple[socket.socket, socket.
         wire.close_all([reader, writer])
 
 
+def test_the_other_end_may_close_once_it_has_read() -> None:
+    """What is sent is sent: whoever reads it and goes at once makes it no error, though the sender is not back yet."""
+    for _ in range(300):
+        left, right = socket.socketpair()
+
+        def read_and_go(end: socket.socket = right) -> None:
+            with end:
+                wire.receive(end, 1000)
+
+        reader = threading.Thread(target=read_and_go)
+        with left:
+            reader.start()
+            wire.send(left, {"a": 1})
+            reader.join()
+
+
 def test_descriptors_arrive_with_their_frame(ends: tuple[socket.socket, socket.socket]) -> None:
     """Of two frames under way, each brings its own descriptors: the same open files, close-on-exec."""
     first, second = os.pipe(), os.pipe()
