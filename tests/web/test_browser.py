@@ -164,6 +164,19 @@ def test_a_dead_letter_is_redriven_by_keyboard(database: str, tmp_path: Path, br
         expect(page.get_by_role("heading", name="Attempt 2")).to_be_visible()
 
 
+def test_what_came_of_a_redrive_stays(database: str, tmp_path: Path, browser: Browser) -> None:
+    """A newer list waited while the button had the focus: it does not take the answer's place, nor the focus, while that comes in."""
+    with web_service(database, tmp_path) as (_, queue, client), opened(browser, base(client), token=TOKEN) as page:
+        job = dead_letter(queue)
+        live(page)
+        page.get_by_label(f"Redrive job {job}").focus()
+        dead_letter(queue)
+        page.wait_for_function("name => held.has(document.getElementById(name))", arg="dead_letters")
+        page.keyboard.press("Enter")
+        page.wait_for_function("job => document.activeElement.textContent === job", arg=job)
+        expect(page.get_by_text(f"Job {job} is in the queue again.")).to_be_visible()
+
+
 def test_a_redrive_with_a_wrong_token_is_refused(database: str, tmp_path: Path, browser: Browser) -> None:
     """Who gives another at the browser's question is told why, and the job stays where it is."""
     with web_service(database, tmp_path) as (_, queue, client), opened(browser, base(client), token=WRONG) as page:

@@ -40,6 +40,8 @@ let paused = false;
 
 function isBusy(part) {
   if (paused) return true;
+  // An answer has just come in, and htmx gives it the focus only in a moment: nobody has it until then.
+  if (part.querySelector(".htmx-added")) return true;
   if (!("hold" in part.dataset)) return part.contains(document.activeElement);
   return (
     part.contains(document.activeElement) ||
@@ -70,6 +72,7 @@ document.addEventListener("htmx:sseBeforeMessage", (event) => {
 for (const name of ["focusout", "mouseout", "pause", "ended"]) {
   document.addEventListener(name, () => setTimeout(release), true);
 }
+document.addEventListener("htmx:afterSettle", () => setTimeout(release));
 
 function setUpLive(button, connection) {
   const show = (text) => {
