@@ -162,7 +162,10 @@ class ForkServer:
             else:
                 return forked
         forked = self._fork(NONE if needs_of is None else self._allowed[needs_of], prove=prove)
-        forked.give(request["child"], descriptors)
+        try:
+            forked.give(request["child"], descriptors)
+        except ConnectionError:
+            raise OSError(errno.ECHILD, "the child ended before it was ready") from None
         return forked
 
     def _fork(self, needs: Needs = NONE, *, prove: bool = False) -> Forked:
