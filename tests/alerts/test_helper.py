@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -26,7 +27,12 @@ SHORT = 0.5
 
 def helpers() -> list[psutil.Process]:
     """Return the helper processes that run; the test's servers are children too."""
-    return [child for child in psutil.Process().children() if "supervisor.alerts.errand" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # another test's, that has just ended
+            if "supervisor.alerts.errand" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def open_files(process: psutil.Process) -> set[str]:
