@@ -52,9 +52,9 @@ def main(birth: Birth, kinds: Mapping[str, Kind]) -> NoReturn:
                 os.write(2, failure.encode())
                 if state is not None:
                     wire.send(sock, state)
-                if state is not None and state["type"] == "ready":
-                    Child(number, sock, kinds).serve()
-                    status = 0
+                    if state["type"] == "ready":
+                        Child(number, sock, kinds).serve()
+                        status = 0
     except BaseException:  # noqa: BLE001 - whatever a stranger left in the way
         os.write(2, traceback.format_exc().encode())
     finally:

@@ -14,9 +14,8 @@ import pytest
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store import calls
 from supervisor.store.desk import Desk
+from tests.service.support import PATIENCE
 from tests.web.support import DESKS, web_service
-
-PATIENCE = 60.0
 
 
 def desks(database: str) -> int:
