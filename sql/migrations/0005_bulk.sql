@@ -1,5 +1,120 @@
--- Enqueuing many jobs in one statement.
+-- Enqueuing one by one with fewer statements inside, and many in one.
 -- public functions: enqueue_renders
+
+-- As before, but that kind and limit are looked up at once, and no statement is run to find that no text is too long: what a
+-- function of PL/pgSQL costs is the statements that it runs, not the comparisons.
+create or replace function __public__.enqueue_render(
+    kind text,
+    spec jsonb,
+    config jsonb default '{}',
+    idempotency_key text default null,
+    priority integer default 0,
+    run_at timestamptz default null,
+    max_attempts integer default null,
+    timeout interval default null,
+    memory_mb integer default null,
+    user_id text default null,
+    correlation_id text default null
+) returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    job_id uuid := jobsupervisor.new_id();
+    due timestamptz := coalesce(enqueue_render.run_at, now());
+    fingerprint bytea;
+    known jobsupervisor.idempotency;
+    registered boolean;
+    largest integer;
+    size bigint;
+    wrong text;
+begin
+    select exists (select from jobsupervisor.kind k where k.name = enqueue_render.kind), d.spec_bytes
+        into registered, largest
+        from jobsupervisor.default_limits d;
+    if not registered then
+        perform jobsupervisor.require_kind(kind);
+    end if;
+    if spec is null or jsonb_typeof(spec) <> 'object' then
+        raise exception 'spec must be a JSON object, got %', coalesce(jsonb_typeof(spec), 'null')
+            using errcode = 'invalid_parameter_value', hint = 'Put what is to be rendered in an object: {"...": ...}.';
+    end if;
+    config := coalesce(config, '{}');
+    if jsonb_typeof(config) <> 'object' then
+        raise exception 'config must be a JSON object, got %', jsonb_typeof(config)
+            using errcode = 'invalid_parameter_value', hint = 'Leave config out, or pass an object.';
+    end if;
+    -- As text, which is what a child reads: the stored size of a value that comes out of a table is a compressed one.
+    size := octet_length(spec::text) + octet_length(config::text);
+    if size > largest then
+        raise exception 'spec and config must be at most % bytes together, got %', largest, size
+            using errcode = 'program_limit_exceeded', hint = 'Make embedded images smaller, or split the job.';
+    end if;
+    if timeout <= interval '0' then
+        raise exception 'timeout must be positive, got %', timeout
+            using errcode = 'invalid_parameter_value', hint = 'Leave timeout out for the operator''s limit.';
+    end if;
+    if memory_mb <= 0 then
+        raise exception 'memory_mb must be positive, got %', memory_mb
+            using errcode = 'invalid_parameter_value', hint = 'Leave memory_mb out for the operator''s limit.';
+    end if;
+    if max_attempts <= 0 then
+        raise exception 'max_attempts must be at least 1, got %', max_attempts
+            using errcode = 'invalid_parameter_value', hint = 'Leave max_attempts out for the operator''s default.';
+    end if;
+    if not isfinite(run_at) or run_at >= timestamptz '10000-01-01 00:00:00+00' then
+        raise exception 'run_at must be a point in time before the year 10000, got %', run_at
+            using errcode = 'invalid_parameter_value', hint = 'Enqueue the job when it is to run.';
+    end if;
+    if idempotency_key = '' then
+        raise exception 'idempotency_key must not be empty, got %', quote_literal(idempotency_key)
+            using errcode = 'invalid_parameter_value', hint = 'Leave idempotency_key out for a job of its own.';
+    end if;
+    if length(user_id) > 255 or length(correlation_id) > 255 or length(idempotency_key) > 255 then
+        select format('%s must be at most 255 characters, got %s', v.name, length(v.value)) into wrong
+            from (values ('user_id', user_id), ('correlation_id', correlation_id), ('idempotency_key', idempotency_key))
+                as v (name, value)
+            where length(v.value) > 255
+            limit 1;
+        raise exception '%', wrong
+            using errcode = 'invalid_parameter_value', hint = 'Pass a hash of a longer value, or leave it out.';
+    end if;
+
+    if idempotency_key is not null then
+        fingerprint := sha256(convert_to(
+            jsonb_build_array(enqueue_render.kind, spec, config, enqueue_render.user_id)::text, 'UTF8'));
+        loop
+            -- Waits for a concurrent transaction with the same key, so that two clients cannot both find it free.
+            insert into jobsupervisor.idempotency (key, job_id, fingerprint)
+                values (enqueue_render.idempotency_key, job_id, fingerprint)
+                on conflict (key) do nothing;
+            exit when found;
+            select i.* into known from jobsupervisor.idempotency i where i.key = enqueue_render.idempotency_key;
+            -- Not there any more: its job was purged in between, and the key is free.
+            continue when not found;
+            if known.fingerprint <> fingerprint then
+                raise exception 'idempotency_key % was used for another request, job %',
+                        quote_literal(enqueue_render.idempotency_key), known.job_id
+                    using errcode = 'unique_violation',
+                        hint = 'Use a new key for another kind, spec, config or user_id.';
+            end if;
+            return known.job_id;
+        end loop;
+    end if;
+
+    insert into jobsupervisor.job (
+        id, kind, state, spec, config, priority, run_at, max_attempts, timeout, memory_mb, user_id, correlation_id,
+        idempotency_key)
+    values (
+        job_id, enqueue_render.kind,
+        case when due > now() then 'delayed' else 'queued' end::jobsupervisor.job_state,
+        enqueue_render.spec, enqueue_render.config, coalesce(enqueue_render.priority, 0), due,
+        enqueue_render.max_attempts, enqueue_render.timeout, enqueue_render.memory_mb, enqueue_render.user_id,
+        enqueue_render.correlation_id, enqueue_render.idempotency_key);
+    perform jobsupervisor.wake(due);
+    return job_id;
+end
+$$;
 
 -- Enqueues many jobs at once: all of them or none. Each parameter is an array with one element per job, or null where every job
 -- has the default; the answer is their ids, in the order of the arrays.

@@ -50,6 +50,7 @@ def events(machine: Machine, event: str) -> int:
 
 def test_the_sandbox_of_the_children_is_whole(machine: Machine) -> None:
     """Inside the unit, a child tries each layer and is refused; nothing is missing."""
+    machine.configure()
     unit = machine.run("cat", f"/usr/local/lib/systemd/system/{UNIT}")
     unit = unit.replace("Type=notify\n", "Type=oneshot\n").replace("jobsupervisor run", "jobsupervisor doctor --json")
     kept = [line for line in unit.splitlines() if not line.startswith(("Restart", "WatchdogSec"))]
