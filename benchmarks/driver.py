@@ -56,6 +56,8 @@ def service(url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
         with subprocess.Popen(command, env=environment) as process:
             try:
                 _until_ready(notify, process)
+                # Of what it tells from now on nothing is read.
+                notify.close()
                 yield process
             finally:
                 process.terminate()

@@ -47,6 +47,8 @@ class Attempt:
     withdrawn: bool = False
     """It was taken back while the child had another before it. The child does it all the same, and it counts for nothing."""
     sample: MemorySample | None = None
+    took: float = 0.0
+    """Seconds that the child was at it, once it is over."""
     _messages: int = 0
 
     def seconds(self) -> float:
@@ -85,6 +87,7 @@ class Attempt:
         `cpu_before` is what its child had used until then, in seconds; `first` says that it was the child's first job.
         """
         assert self.sample is not None  # noqa: S101 - its turn has come
+        self.took = self.seconds()
         if status is not None and first:
             # The kernel's own count of its life, which was this job: what came and went between two looks is in it.
             self.sample.last = max(self.sample.last, status.peak_memory_bytes or 0)
@@ -95,6 +98,6 @@ class Attempt:
             stderr_tail=stderr_tail,
             starved=self.sample.starved,
             out_of_memory=out_of_memory,
-            cpu_seconds=usage.cpu_seconds(reply, status, cpu_before, self.seconds()),
+            cpu_seconds=usage.cpu_seconds(reply, status, cpu_before, self.took),
             peak_memory_bytes=usage.peak_memory(reply, status, self.sample),
         )

@@ -119,7 +119,7 @@ class Attempts:
             self._hand_back(attempt)
             self.start_soon()
             return
-        self._pace.job_took(attempt.job.kind, ending.finished - ending.started)
+        self._pace.job_took(attempt.job.kind, attempt.took)
         self.claims.end(attempt, ending)
         self._on_change()
 

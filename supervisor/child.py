@@ -23,6 +23,7 @@ import structlog
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory
+from supervisor.artifacts.output import OutputFile
 from supervisor.attempt import Attempt
 from supervisor.cgroups import ChildGroup
 from supervisor.child_process import ChildProcess, ExitStatus
@@ -61,6 +62,8 @@ class Child:
         """The kind that it was made for, with what the operator allowed it; None for all the others."""
         self.tenant: str | None = None
         """Whose job it had last."""
+        self.outputs: list[OutputFile] = []
+        """Files that it wrote to and that are empty again, for its next jobs."""
         self.base_memory = 0
         self._attempts: collections.deque[Attempt] = collections.deque()
         self._cpu_seconds = 0.0
@@ -236,6 +239,9 @@ class Child:
         self._loop.remove_reader(self.process.job_socket)
         self._loop.remove_reader(self.process.log_pipe)
         self.process.close()
+        for output in self.outputs:
+            output.close()
+        self.outputs.clear()
 
     def _over_memory(self, sample: MemorySample) -> None:
         self.kill(

@@ -37,11 +37,6 @@ _HUNG_SECONDS = 300.0
 """How long one turn may take. Its statements end within a minute each, by themselves or by the kernel's count (see
 supervisor/store/connection.py); behind a pooler, where no such limit can be set, this is what ends a wait for nothing."""
 
-_MANY = 16
-_GATHER_SECONDS = 0.01
-"""How long acks wait for others, where jobs are so short that this many are claimed ahead: a statement for each few of them
-would cost more than they do."""
-
 
 class Dispatcher:
     """The loop of one supervisor."""
@@ -206,8 +201,7 @@ class Dispatcher:
         """Whether acks and claims wait for more of them, a moment: no child is free, and there is work in hand for all."""
         ahead = self._pace.prefetch(self._settings.concurrency)
         return (
-            ahead >= _MANY
-            and 2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
+            2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
             and not self._pool.free
             and time.monotonic() < self._due.gather_until
         )
@@ -253,7 +247,7 @@ class Dispatcher:
             raise
         now = time.monotonic()
         self._pace.exchange_took(now - started)
-        self._due.gather_until = now + _GATHER_SECONDS
+        self._due.gather_until = now + self._pace.gather(self._settings.concurrency)
         self._take(answer, want, started)
 
     def _take(self, answer: Exchanged, want: int, asked: float) -> None:

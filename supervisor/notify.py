@@ -10,13 +10,21 @@ _STOP_MARGIN = 30.0
 """Seconds beyond the drain that a stop may take: what is owed is told to the database, the children end."""
 
 
-def notify(**state: str | int) -> None:
-    """Send `KEY=value` lines to the service manager; a manager that is not there is no fault of ours."""
+_PATIENCE = 1.0
+"""Seconds that a message waits for a manager that is behind with its reading."""
+
+
+def notify(*, patience: float = _PATIENCE, **state: str | int) -> None:
+    """Send `KEY=value` lines to the service manager; one that is not there, or does not read, is no fault of ours.
+
+    A datagram to a full queue waits until somebody reads (unix(7)), and all jobs would wait with it: so it is given up.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     text = "\n".join(f"{key}={value}" for key, value in state.items())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.settimeout(patience)
         try:
             # A leading @ stands for the abstract namespace.
             sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
@@ -40,5 +48,5 @@ def stopping(drain_seconds: float) -> None:
 
 
 def status(text: str) -> None:
-    """Set the line that `systemctl status` shows."""
-    notify(STATUS=text.replace("\n", " "))
+    """Set the line that `systemctl status` shows. The next one says it too: this one waits for nobody."""
+    notify(patience=0.0, STATUS=text.replace("\n", " "))

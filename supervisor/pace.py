@@ -1,10 +1,18 @@
-"""How fast jobs and statements go: so many jobs are claimed ahead that no child waits while a claim is made."""
+"""How fast jobs and statements go: so many jobs are claimed ahead that no child waits while a claim is made.
+
+A statement costs the machine some milliseconds of work, however little it says (docs/performance.md). Where jobs end faster than
+that, acks wait for others while there is work in hand for all children.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 _MOST_PREFETCH = 128
+_GATHER_SECONDS = 0.04
+"""How long acks of short jobs wait for others, at most."""
+_MANY = 4
+"""Jobs that must end in that time, or it is not worth the wait."""
 _SHORT = 0.005
 """Seconds; jobs of a kind that take less on average are given to a child several at once."""
 _AHEAD_SECONDS = 0.01
@@ -41,6 +49,11 @@ class Pace:
         """Take the time of a claim."""
         self._exchange += _WEIGHT * (seconds - self._exchange)
 
+    def gather(self, children: int) -> float:
+        """Return how long acks wait for others after a statement, in seconds: not at all where few jobs would end meanwhile."""
+        return _GATHER_SECONDS if 0 < self._job * _MANY < _GATHER_SECONDS * children else 0.0
+
     def prefetch(self, children: int) -> int:
-        """Return how many jobs so many children finish while a claim is made, twice."""
-        return min(_MOST_PREFETCH, int(2 * self._exchange * children / self._job)) if self._job else 0
+        """Return how many jobs so many children finish while a claim is made, twice, and while acks gather."""
+        seconds = 2 * self._exchange + self.gather(children)
+        return min(_MOST_PREFETCH, int(seconds * children / self._job)) if self._job else 0

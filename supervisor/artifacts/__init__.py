@@ -47,8 +47,8 @@ class ArtifactStore(Protocol):
     def prepare(self) -> None:
         """Prove that something can be stored. Blocks. Raises ConfigurationError, ExpectedError."""
 
-    def open_output(self, *, wanted: bool = True) -> OutputFile:
-        """Return a new local file for one attempt. Raises OSError."""
+    def open_output(self, spare: OutputFile | None = None) -> OutputFile:
+        """Return a local file for one attempt: the spare one that its child has, or a new one. Raises OSError."""
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Check, copy, hash and publish what was written. Raises BadOutput; OSError for what is no fault of the job's."""

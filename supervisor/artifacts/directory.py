@@ -44,9 +44,9 @@ class ArtifactDirectory:
                 f"RENDER_ARTIFACTS_URL: the directory must be there and writable: {self._root}: {error.strerror}"
             ) from None
 
-    def open_output(self, *, wanted: bool = True) -> OutputFile:
-        """Return the output of one attempt. Raises OSError."""
-        return open_output(self._root, wanted=wanted)
+    def open_output(self, spare: OutputFile | None = None) -> OutputFile:
+        """Return the output of one attempt: the spare file, or a new one. Raises OSError."""
+        return spare or open_output(self._root)
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Publish what was written. Raises BadOutput, or OSError for the disk's faults."""
@@ -113,13 +113,22 @@ class ArtifactDirectory:
 def _name(descriptor: int, path: Path) -> None:
     """Give the unnamed file its name, durably: the file first, then its directory."""
     os.fsync(descriptor)
-    path.parent.mkdir(exist_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = _open_directory(path.parent)
     try:
         _link(descriptor, path.name, directory)
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _open_directory(path: Path) -> int:
+    """Open a directory of artifacts; there are few, so it is made where it is missed."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        path.mkdir(exist_ok=True)
+        return os.open(path, flags)
 
 
 def _link(descriptor: int, name: str, directory: int) -> None:

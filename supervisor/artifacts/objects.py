@@ -102,13 +102,12 @@ class ArtifactObjects:
                 f"RENDER_ARTIFACTS_URL: {self.place} must take an object and let it be removed: {problem}"
             ) from None
 
-    def open_output(self, *, wanted: bool = True) -> OutputFile:
-        """Return the output of one attempt. Raises OSError, StoreAway where it could not be stored."""
-        if wanted:
-            self._breaker.admit()
-            if self._waiting >= _WAITING:
-                raise StoreAway(f"{self._waiting} artifacts wait for their upload already")
-        return open_output(self._spool, wanted=wanted)
+    def open_output(self, spare: OutputFile | None = None) -> OutputFile:
+        """Return the output of one attempt: the spare file, or a new one. Raises OSError, StoreAway where it could not be stored."""
+        self._breaker.admit()
+        if self._waiting >= _WAITING:
+            raise StoreAway(f"{self._waiting} artifacts wait for their upload already")
+        return spare or open_output(self._spool)
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Publish what was written. Raises BadOutput; OSError for the disk's faults, StoreAway for the store's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -50,6 +51,12 @@ class OutputFile:
         found = os.fstatvfs(self.own)
         return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
 
+    def empty(self) -> None:
+        """Make it as new, for another attempt in the child that has it: its length, its offset, its flags. Raises OSError."""
+        os.ftruncate(self.fd, 0)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        fcntl.fcntl(self.fd, fcntl.F_SETFL, 0)
+
     def close(self) -> None:
         """Give it up; what was written and not published is gone."""
         os.close(self.fd)
@@ -65,10 +72,10 @@ class Copy:
     size: int
 
 
-def open_output(directory: Path, *, wanted: bool) -> OutputFile:
-    """Return a new file for one attempt; for a kind that writes none, a descriptor that takes everything. Raises OSError."""
+def open_output(directory: Path) -> OutputFile:
+    """Return a new file for an attempt. Raises OSError."""
     # With O_EXCL the child cannot give it a name either (open(2)).
-    shared = unnamed(directory, os.O_EXCL) if wanted else os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    shared = unnamed(directory, os.O_EXCL)
     try:
         return OutputFile(shared, os.open(f"/proc/self/fd/{shared}", os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
