@@ -55,7 +55,7 @@ class Dispatcher:
         self._report = report
         self._event = asyncio.Event()
         self._pace = Pace()
-        self.attempts = Attempts(pool, runner, report, self._pace, self._event.set)
+        self.attempts = Attempts(pool, runner, report, self._pace, self._changed)
         self._claims = self.attempts.claims
         self._lookout = Lookout(settings.polling_interval, settings.enable_events)
         self._draining = False
@@ -97,7 +97,12 @@ class Dispatcher:
     def child_is_free(self) -> None:
         """Take note that a child came up or finished."""
         self.attempts.start_soon()
-        self._event.set()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Have the loop look, unless what it has to say gathers: then it looks in a moment anyway."""
+        if not self._gathers():
+            self._event.set()
 
     def progress(self, job_id: str, fraction: float) -> None:
         """Take a child's progress; it is written at most once a second, with whatever else is written then."""
@@ -174,7 +179,7 @@ class Dispatcher:
     async def _sleep(self) -> None:
         """Wait for an event or for the next time that something is due."""
         wake_at = min(self._due.next, self._lookout.wake_at if self._capacity() else NEVER)
-        if self._gathers():
+        if self._due.gather_until > time.monotonic():
             wake_at = min(wake_at, self._due.gather_until)
         # Unasked, the server says only that the session is at its end: a poll finds out, and does not wait for its time.
         with self._store.watched(self.poll_now), contextlib.suppress(TimeoutError):
