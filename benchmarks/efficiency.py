@@ -6,6 +6,7 @@ promises nothing.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ def measure(size: Size) -> list[Figure]:
     pictures = icons(size(2000, 120, 4))
     films = videos(size(20, 2, 1), *size((640, 360, 30), (320, 180, 15), (64, 36, 2)))
     with (
+        tempfile.TemporaryDirectory() as directory,
         database() as server,
         service(server.url(), RENDER_POLLING_INTERVAL=3600),
         connect(server.url()) as client,
@@ -32,15 +34,21 @@ def measure(size: Size) -> list[Figure]:
         client.execute("listen render_events")
         _queue(client, queue, pictures[:4])
         return [
-            _figure(client, queue, name, work, rounds, goal)
+            _figure(client, queue, directory, name, work, rounds, goal)
             for name, work, goal in (("SVG icons", pictures, 0.9), ("videos", films, 0.95))
         ]
 
 
 def _figure(
-    client: Connection, queue: RenderQueue, name: str, work: Sequence[Work], rounds: int, goal: float
+    client: Connection,
+    queue: RenderQueue,
+    directory: str,
+    name: str,
+    work: Sequence[Work],
+    rounds: int,
+    goal: float,
 ) -> Figure:
-    ours, pools = alternately(rounds, lambda: _queue(client, queue, work), lambda: plainpool.run(work))
+    ours, pools = alternately(rounds, lambda: _queue(client, queue, work), lambda: plainpool.run(work, directory))
     return Figure(
         f"{len(work):,} {name} through the queue",
         len(work) / min(ours),
