@@ -13,9 +13,9 @@ _GATHER_SECONDS = 0.04
 """How long acks of short jobs wait for others, at most."""
 _MANY = 4
 """Jobs that must end in that time, or it is not worth the wait."""
-_SHORT = 0.005
+_SHORT = 0.02
 """Seconds; jobs of a kind that take less on average are given to a child several at once."""
-_AHEAD_SECONDS = 0.01
+_AHEAD_SECONDS = 0.02
 """How much work a child may hold beyond the job that it is at; what it holds waits if that one is slow."""
 _MOST_AHEAD, _MOST_FILES_AHEAD = 32, 4
 """Jobs that a child may hold beyond that, of kinds that write nothing and of others, whose files it holds open."""

@@ -10,14 +10,59 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
+from supervisor.artifacts.batches import Batches
 from supervisor.artifacts.names import SHARD, StoredArtifact, name_of, parsed
 from supervisor.artifacts.output import OutputFile, copied, open_output, unnamed
 from supervisor.errors import ConfigurationError
 from supervisor.model import Artifact
+
+_SMALL = 1024 * 1024
+"""Bytes: what is larger is published by itself, so that no small artifact waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """An artifact to be published."""
+
+    output: OutputFile
+    job_id: str
+    attempt: int
+    content_type: str
+
+
+class Directories:
+    """The directories that got a new name. A name is durable when its directory is synced (fsync(2))."""
+
+    def __init__(self) -> None:
+        self._opened: dict[Path, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._opened.values():
+            os.close(descriptor)
+
+    def open(self, path: Path) -> int:
+        """Return a descriptor of a directory, which is made where it is missing: there are few of them. Raises OSError."""
+        if path not in self._opened:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            try:
+                self._opened[path] = os.open(path, flags)
+            except FileNotFoundError:
+                path.mkdir(exist_ok=True)
+                self._opened[path] = os.open(path, flags)
+        return self._opened[path]
+
+    def sync(self) -> None:
+        """Have the disk know all the new names. Raises OSError."""
+        for descriptor in self._opened.values():
+            os.fsync(descriptor)
 
 
 class ArtifactDirectory:
@@ -28,6 +73,7 @@ class ArtifactDirectory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._batches: Batches[Publication, Artifact] = Batches(self._publish)
 
     @property
     def place(self) -> str:
@@ -51,13 +97,36 @@ class ArtifactDirectory:
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
         """Publish what was written. Raises BadOutput, or OSError for the disk's faults."""
         # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
-        return await asyncio.to_thread(self._publish, output, job_id, attempt, content_type)
+        piece = Publication(output, job_id, attempt, content_type)
+        if os.fstat(output.own).st_size <= _SMALL:
+            return await self._batches.do(piece)
+        (result,) = await asyncio.to_thread(self._publish, [piece])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def _publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
-        with copied(output, self._root, content_type) as copy:
-            path = self._path(job_id, attempt, content_type)
-            _name(copy.fd, path)
-            return Artifact(f"file://{quote(str(path))}", copy.sha256, copy.size, content_type)
+    def _publish(self, pieces: Sequence[Publication]) -> list[Artifact | Exception]:
+        """Publish some artifacts; return each, or what is wrong with it. Their directories are synced once, at the end."""
+        results: list[Artifact | Exception] = []
+        with Directories() as directories:
+            for piece in pieces:
+                try:
+                    results.append(self._publish_one(piece, directories))
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
+                    results.append(error)
+            try:
+                directories.sync()
+            except OSError as error:
+                # Of which of them the disk has the name is not known.
+                return [error if isinstance(result, Artifact) else result for result in results]
+        return results
+
+    def _publish_one(self, piece: Publication, directories: Directories) -> Artifact:
+        with copied(piece.output, self._root, piece.content_type) as copy:
+            os.fsync(copy.fd)
+            path = self._path(piece.job_id, piece.attempt, piece.content_type)
+            _link(copy.fd, path.name, directories.open(path.parent))
+            return Artifact(f"file://{quote(str(path))}", copy.sha256, copy.size, piece.content_type)
 
     def withdraw(self, artifact: Artifact, job_id: str, attempt: int) -> None:
         """Take back what was published for an attempt whose result does not count. Raises OSError."""
@@ -108,27 +177,6 @@ class ArtifactDirectory:
 
     def _path(self, job_id: str, attempt: int, content_type: str) -> Path:
         return self._root.absolute() / name_of(job_id, attempt, content_type)
-
-
-def _name(descriptor: int, path: Path) -> None:
-    """Give the unnamed file its name, durably: the file first, then its directory."""
-    os.fsync(descriptor)
-    directory = _open_directory(path.parent)
-    try:
-        _link(descriptor, path.name, directory)
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _open_directory(path: Path) -> int:
-    """Open a directory of artifacts; there are few, so it is made where it is missed."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        path.mkdir(exist_ok=True)
-        return os.open(path, flags)
 
 
 def _link(descriptor: int, name: str, directory: int) -> None:
