@@ -1,0 +1,49 @@
+"""Blocking work in threads, what comes within a moment in one go: a thread's turn costs as much as a small file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+_MOMENT = 0.005
+"""Seconds between two batches, at least. What comes alone does not wait."""
+
+
+class Batches(Generic[Piece, Result]):
+    """Takes pieces of work and has `work` do several at once; it returns a result or an exception for each, in order."""
+
+    def __init__(self, work: Callable[[Sequence[Piece]], Sequence[Result | Exception]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[Piece, asyncio.Future[Result]]] = []
+        self._next = 0.0
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def do(self, piece: Piece) -> Result:
+        """Do one piece, perhaps together with others. Raises the exception that `work` returned for it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((piece, future))
+        if len(self._waiting) == 1:
+            self._next = max(loop.time(), self._next + _MOMENT)
+            loop.call_at(self._next, self._start)
+        return await future
+
+    def _start(self) -> None:
+        batch, self._waiting = self._waiting, []
+        running = asyncio.get_running_loop().create_task(self._run(batch))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _run(self, batch: list[tuple[Piece, asyncio.Future[Result]]]) -> None:
+        results = await asyncio.to_thread(self._work, [piece for piece, _ in batch])
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue  # nobody waits any more
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
