@@ -122,7 +122,8 @@ class Runner:
             return
         assert seen is not None and seen.reply is not None  # noqa: S101, PT018 - or it had not gone well
         publishing = self._loop.create_task(
-            self._publish(attempt, child, output, str(seen.reply["content_type"]), ending, told), name=f"publish {job.id}"
+            self._publish(attempt, child, output, str(seen.reply["content_type"]), ending, told),
+            name=f"publish {job.id}",
         )
         self._publishing.add(publishing)
         publishing.add_done_callback(self._publishing.discard)
