@@ -39,7 +39,7 @@ class Directories:
     """The directories that got a new name. A name is durable when its directory is synced (fsync(2))."""
 
     def __init__(self) -> None:
-        self._opened: dict[Path, int] = {}
+        self._opened: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -48,14 +48,14 @@ class Directories:
         for descriptor in self._opened.values():
             os.close(descriptor)
 
-    def open(self, path: Path) -> int:
+    def open(self, path: str) -> int:
         """Return a descriptor of a directory, which is made where it is missing: there are few of them. Raises OSError."""
         if path not in self._opened:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
             try:
                 self._opened[path] = os.open(path, flags)
             except FileNotFoundError:
-                path.mkdir(exist_ok=True)
+                Path(path).mkdir(exist_ok=True)
                 self._opened[path] = os.open(path, flags)
         return self._opened[path]
 
@@ -73,6 +73,8 @@ class ArtifactDirectory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._absolute = os.fspath(root.absolute())
+        self._quoted = quote(self._absolute)
         self._batches: Batches[Publication, Artifact] = Batches(self._publish)
 
     @property
@@ -124,9 +126,9 @@ class ArtifactDirectory:
     def _publish_one(self, piece: Publication, directories: Directories) -> Artifact:
         with copied(piece.output, self._root, piece.content_type) as copy:
             os.fsync(copy.fd)
-            path = self._path(piece.job_id, piece.attempt, piece.content_type)
-            _link(copy.fd, path.name, directories.open(path.parent))
-            return Artifact(f"file://{quote(str(path))}", copy.sha256, copy.size, piece.content_type)
+            shard, name = name_of(piece.job_id, piece.attempt, piece.content_type).split("/")
+            _link(copy.fd, name, directories.open(f"{self._absolute}/{shard}"))
+            return Artifact(f"file://{self._quoted}/{shard}/{name}", copy.sha256, copy.size, piece.content_type)
 
     def withdraw(self, artifact: Artifact, job_id: str, attempt: int) -> None:
         """Take back what was published for an attempt whose result does not count. Raises OSError."""
@@ -142,7 +144,7 @@ class ArtifactDirectory:
         """Return the file that a URL of ours names; None where there is none, or it is another place's."""
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
-        ours = parts.scheme == "file" and path.is_relative_to(self._root.absolute()) and ".." not in path.parts
+        ours = parts.scheme == "file" and path.is_relative_to(self._absolute) and ".." not in path.parts
         return path if ours and path.is_file() else None
 
     async def read(self, url: str, start: int, end: int) -> bytes:
@@ -176,7 +178,7 @@ class ArtifactDirectory:
         return len(artifacts)
 
     def _path(self, job_id: str, attempt: int, content_type: str) -> Path:
-        return self._root.absolute() / name_of(job_id, attempt, content_type)
+        return Path(self._absolute, name_of(job_id, attempt, content_type))
 
 
 def _link(descriptor: int, name: str, directory: int) -> None:
