@@ -33,6 +33,7 @@ from supervisor.memory import MemorySample, MemoryWatch
 
 log = structlog.get_logger()
 
+_NESTED = frozenset({dict, list})
 _BOOT_SECONDS = 30.0
 _TAIL_BYTES = 4096
 _CLOSED_GRACE = 2.0
@@ -276,7 +277,7 @@ class Child:
             self._handle_boot(message)
             return
         # orjson takes a nesting that Python's own repr does not: nothing of a stranger's is to be looked into.
-        if any(isinstance(value, dict | list) for value in message.values()):
+        if not _NESTED.isdisjoint(map(type, message.values())):
             self._broke_protocol("a message must hold nothing but texts, numbers, true, false and null")
             return
         attempt = self.having

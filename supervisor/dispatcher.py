@@ -62,6 +62,8 @@ class Dispatcher:
         self._nameless = False
         self._ask_now = False
         self._retell = False
+        self._looks_soon = False
+        self._loop = asyncio.get_running_loop()
         self._due = Timetable()
         self._turn_since: float | None = None
         self.idle = asyncio.Event()
@@ -101,6 +103,15 @@ class Dispatcher:
 
     def _changed(self) -> None:
         """Have the loop look, unless what it has to say gathers: then it looks in a moment anyway."""
+        if time.monotonic() >= self._due.gather_until:
+            self._event.set()
+        elif not self._looks_soon:
+            # Once for all that comes in one turn of the event loop.
+            self._looks_soon = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looks_soon = False
         if not self._gathers():
             self._event.set()
 
@@ -204,11 +215,10 @@ class Dispatcher:
 
     def _gathers(self) -> bool:
         """Whether acks and claims wait for more of them, a moment: no child is free, and there is work in hand for all."""
-        ahead = self._pace.prefetch(self._settings.concurrency)
         return (
-            2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
+            time.monotonic() < self._due.gather_until
             and not self._pool.free
-            and time.monotonic() < self._due.gather_until
+            and 2 * (len(self._claims.waiting) + self._pool.ahead) > self._pace.prefetch(self._settings.concurrency)
         )
 
     def _sendable(self) -> list[Ack]:
