@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import socket
@@ -196,6 +197,39 @@ def test_the_same_attempt_again(store: ArtifactDirectory, output: OutputFile, tm
     assert again.url == first.url
     assert path_of(again).read_bytes() == b"again"
     assert files(tmp_path) == [path_of(again)]
+
+
+def test_several_at_once(store: ArtifactDirectory, tmp_path: Path) -> None:
+    """Each is whole under its own name, also those of one directory; what is wrong with one is told of that one."""
+    outputs = [store.open_output() for _ in range(6)]
+    for number, output in enumerate(outputs):
+        os.write(output.fd, b"artifact %d" % number if number != 3 else b"")
+
+    async def run() -> list[Artifact | BaseException]:
+        return await asyncio.gather(
+            *(store.publish(output, JOB[:-1] + str(n // 2), n, TEXT) for n, output in enumerate(outputs)),
+            return_exceptions=True,
+        )
+
+    published = asyncio.run(run())
+    for output in outputs:
+        output.close()
+    assert isinstance(published.pop(3), BadOutput)
+    found = {path_of(artifact): artifact.sha256 for artifact in published if isinstance(artifact, Artifact)}
+    assert sorted(found) == files(tmp_path)
+    assert [path.read_bytes() for path in sorted(found)] == [b"artifact %d" % number for number in (0, 1, 2, 4, 5)]
+    assert all(hashlib.sha256(path.read_bytes()).hexdigest() == sha256 for path, sha256 in found.items())
+
+
+def test_an_output_that_is_emptied_is_as_new(store: ArtifactDirectory, output: OutputFile) -> None:
+    """Of what a job before wrote, where it stood and how it had the file behave, nothing is left for the next."""
+    os.write(output.fd, b"of the job before, and longer")
+    fcntl.fcntl(output.fd, fcntl.F_SETFL, os.O_APPEND | os.O_DIRECT | os.O_NONBLOCK)
+    output.empty()
+    assert not fcntl.fcntl(output.fd, fcntl.F_GETFL) & (os.O_APPEND | os.O_DIRECT | os.O_NONBLOCK)
+    assert os.fstat(output.own).st_size == 0
+    os.write(output.fd, b"short")
+    assert path_of(publish(store, output, JOB, 1, TEXT)).read_bytes() == b"short"
 
 
 def test_a_name_left_by_a_crash(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:

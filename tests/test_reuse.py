@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
+from supervisor.artifacts import ArtifactDirectory
+from supervisor.model import Job, Token
+from supervisor.runner import Runner
+from supervisor.settings import load
 from tests.pools import OneChild
 
 
@@ -62,6 +70,49 @@ def test_a_child_for_each_job() -> None:
         assert len({await one_job(pool, "a") for _ in range(4)}) == 4
 
     with_reuse("never", work)
+
+
+def test_a_child_writes_to_one_file_after_the_other(tmp_path: Path) -> None:
+    """Its next artifact is whole and nothing more, whatever was in the file before, and the file is closed with the child."""
+    store = ArtifactDirectory(tmp_path)
+    store.prepare()
+
+    async def work(pool: OneChild) -> None:
+        runner = Runner(load({}), pool, store)
+        files = set()
+        for number, size in enumerate((900, 10, 300)):
+            child = await pool.taken("svg", "a")
+            ending = await runner.attempt(svg(number, size), child)
+            assert ending is not None
+            assert ending.artifact is not None, ending.error
+            content = store.file(ending.artifact.url)
+            assert content is not None
+            assert hashlib.sha256(content.read_bytes()).hexdigest() == ending.artifact.sha256
+            assert content.read_bytes().endswith(b"IEND\xaeB`\x82")
+            (output,) = child.outputs
+            assert os.fstat(output.own).st_size == 0
+            files.add((child.number, os.fstat(output.own).st_ino))
+        assert len(files) == 1
+        await pool.close()
+        assert not child.outputs
+
+    with_reuse("tenant", work)
+
+
+def svg(number: int, size: int) -> Job:
+    """Return a job that draws a square of so many pixels."""
+    drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}"><rect width="9" height="9"/></svg>'
+    return Job(
+        id=f"0190a1b2-0000-7000-8000-00000000000{number}",
+        token=Token(1, 1),
+        kind="svg",
+        spec=json.dumps({"svg": drawing}),
+        config=json.dumps({"width": size}),
+        timeout=None,
+        memory_mb=None,
+        user_id="a",
+        correlation_id=None,
+    )
 
 
 def test_tenants_in_turn_all_get_their_child() -> None:
