@@ -63,6 +63,19 @@ def test_one_after_the_other() -> None:
     assert [piece for batch in work.batches for piece in batch] == list(range(0, 20, 2))
 
 
+def test_work_that_fails_as_a_whole() -> None:
+    """All of them hear of it: nobody waits for ever."""
+
+    def work(pieces: Sequence[int]) -> list[int | Exception]:
+        raise OSError(f"no room for {len(pieces)}")
+
+    async def run() -> list[int | BaseException]:
+        batches = Batches(work)
+        return await asyncio.gather(*(batches.do(piece) for piece in (1, 2)), return_exceptions=True)
+
+    assert [str(error) for error in asyncio.run(run())] == ["no room for 2", "no room for 2"]
+
+
 def test_one_who_does_not_wait_any_more() -> None:
     """The others get their answers."""
     work = Doubling()

@@ -39,7 +39,11 @@ class Batches(Generic[Piece, Result]):
         running.add_done_callback(self._running.discard)
 
     async def _run(self, batch: list[tuple[Piece, asyncio.Future[Result]]]) -> None:
-        results = await asyncio.to_thread(self._work, [piece for piece, _ in batch])
+        results: Sequence[Result | Exception]
+        try:
+            results = await asyncio.to_thread(self._work, [piece for piece, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
                 continue  # nobody waits any more
