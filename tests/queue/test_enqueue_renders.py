@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -50,6 +51,26 @@ def test_the_rows_of_a_query(database: str) -> None:
         assert {(row["spec"]["n"] % 2, row["user_id"]) for row in stored} == {(0, "u0"), (1, "u1")}
         assert {row["state"] for row in stored} == {"queued"}
         assert queue.supervisor().claim_one().id == str(found[1])  # the oldest of the first tenant
+
+
+def test_an_id_does_not_tell_another(database: str) -> None:
+    """Their random parts differ within a call and between calls, as do those of enqueue_render."""
+    with Queue(database) as queue:
+        calls = [
+            [
+                row["id"]
+                for row in queue.rows(
+                    "select enqueue_renders(array_fill('noop'::text, '{200}'), array_fill('{}'::jsonb, '{200}')) as id"
+                )
+            ]
+            for _ in range(3)
+        ]
+        found = [job_id for ids in calls for job_id in ids]
+        assert {job_id.variant for job_id in found} == {uuid.RFC_4122}
+        random_parts = [job_id.int & (2**60 - 1) for job_id in found]
+        assert len(set(random_parts)) == len(found)
+        # Each of their digits takes all sixteen values: nothing in them is a count or a clock.
+        assert all(len({part >> 4 * digit & 15 for part in random_parts}) == 16 for digit in range(15))
 
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED.values(), ids=REFUSED.keys())
