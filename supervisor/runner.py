@@ -66,6 +66,7 @@ class Runner:
         try:
             if self._pool.kinds[job.kind].writes_output:
                 output = self._artifacts.open_output(child.outputs[-1] if child.outputs else None)
+                # Only now: where the store takes nothing, the file stays the child's.
                 del child.outputs[-1:]
         except OSError as error:
             attempt = Attempt(job, self.limits(job), None, _unheard)
@@ -198,8 +199,8 @@ class Runner:
 def _keep(output: OutputFile, child: Child) -> None:
     """Have the child write its next artifact to the same file, which nobody else ever gets.
 
-    Not for the sake of two system calls: ext4 passes over every file that was deleted within the last seconds when it
-    makes a new one, which cost more than the rendering of an icon.
+    Not for the sake of two system calls: ext4 passes over every file that was deleted within the last minutes when it
+    makes a new one, which took a third of the supervisor's time (docs/adr/0013-output-files-again.md).
     """
     if child.alive and len(child.outputs) < _MOST_OUTPUTS:
         with contextlib.suppress(OSError):
