@@ -31,7 +31,7 @@ from renderer.outcome import Outcome
 from renderer.output import Output
 from renderer.registry import Kind
 from renderer.sandbox import checklist, steps
-from renderer.sandbox.joblimits import JobLimits
+from renderer.sandbox.joblimits import LimitsInForce
 from renderer.sandbox.steps import Birth
 
 _PROGRESS_INTERVAL = 0.1  # seconds between progress messages: a person watches, nothing counts them
@@ -85,12 +85,14 @@ class Child:
         self._number = number
         self._sock = sock
         self._kinds = kinds
+        self._limits = LimitsInForce()
+        self._usage = resource.getrusage(resource.RUSAGE_SELF)
+        """What this process had used up when the last job was over."""
         self._last_progress = 0.0
 
     def serve(self) -> None:
         """Work until the supervisor closes the socket."""
-        self._title("idle")
-        jobs = wire.JobReader(self._sock)
+        jobs = wire.JobReader(self._sock, on_wait=lambda: self._title("idle"))
         while (received := jobs.next()) is not None:
             job, spec, config, output = received
             self._title(f"{job['kind']} {job['id']}")
@@ -103,20 +105,19 @@ class Child:
                     os.close(output)
             # One by one: the supervisor goes by them as to which job this child is at.
             wire.send(self._sock, answer)
-            self._title("idle")
 
     def _title(self, state: str) -> None:
         setproctitle.setproctitle(f"jobsupervisor: child {self._number} [{state}]")
 
     def _attempt(self, job: dict[str, Any], spec: bytes, config: bytes, output: int) -> dict[str, Any]:
         """Render one job; return the answer."""
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        before = self._usage
         answer: dict[str, Any] = {"type": "done", "id": job["id"], "attempt": job["attempt"]}
         try:
             answer |= self._render(job, _parse(spec, "spec"), _parse(config, "config"), output)
         except BaseException as error:  # noqa: BLE001 - panics of Rust libraries and sys.exit() are BaseException
             answer |= _told(error, output)
-        after = resource.getrusage(resource.RUSAGE_SELF)
+        self._usage = after = resource.getrusage(resource.RUSAGE_SELF)
         answer["cpu_seconds"] = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
         # ru_maxrss is the peak of the whole life of the process (getrusage(2)): it is this job's only if it rose.
         answer["peak_memory_bytes"] = after.ru_maxrss * 1024 if after.ru_maxrss > before.ru_maxrss else None
@@ -124,8 +125,7 @@ class Child:
 
     def _render(self, job: dict[str, Any], spec: Any, config: Any, output: int) -> dict[str, Any]:
         kind = self._kinds[job["kind"]]
-        limits = job["limits"]
-        JobLimits(limits["memory"], limits["cpu"], limits["output"]).apply(final=not kind.declared.reusable)
+        self._limits.apply(job["limits"], self._usage, final=not kind.declared.reusable)
         if kind.declared.spec is not None:
             spec = kind.declared.spec.model_validate(spec)
         if kind.declared.config is not None:

@@ -14,7 +14,7 @@ import collections
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -144,10 +144,11 @@ def _cut(buffer: bytearray, limit: int) -> bytes | None:
 
 
 class JobReader:
-    """Reads jobs from a blocking socket, as many in one call as have come."""
+    """Reads jobs from a blocking socket, as many in one call as have come. `on_wait` is called before it waits for more."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, on_wait: Callable[[], None] = lambda: None) -> None:
         self._sock = sock
+        self._on_wait = on_wait
         self._buffer = bytearray()
         self._descriptors: collections.deque[int] = collections.deque()
 
@@ -157,6 +158,7 @@ class JobReader:
         The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError.
         """
         while (body := _cut(self._buffer, MAX_JOB_FRAME)) is None:
+            self._on_wait()
             data, descriptors = _receive_some(self._sock, _CHUNK)
             self._descriptors.extend(descriptors)
             if not data:

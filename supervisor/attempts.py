@@ -17,12 +17,11 @@ from renderer.outcome import Outcome
 from supervisor.attempt import Attempt
 from supervisor.child import Child
 from supervisor.claims import Claims, Running
-from supervisor.model import Ending, Job
+from supervisor.model import Ack, Ending, Job
 from supervisor.pace import Pace
 from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
-from supervisor.store.queue import Verdict
 
 _STUCK = 0.05
 """Seconds that a job may take before those that its child holds beyond it are taken back."""
@@ -46,17 +45,16 @@ class Attempts:
         self._look: asyncio.TimerHandle | None = None
         self._starts_soon = False
 
-    def take(self, claimed: list[Job]) -> None:
-        """Take new claims."""
+    def take(self, claimed: list[Job]) -> list[Job]:
+        """Take new claims; return those that were not here yet."""
         # A job that comes back under a new token was taken from us while we were stopped or cut off: what the old attempt
         # draws cannot count any more.
-        for job in claimed:
-            for running in self.claims.attempts(job.id):
-                if running.job.token.attempt != job.token.attempt:
-                    self._stop(running, Outcome.CANCELLED, "its lease was lost, and the job came back")
-        for job in self.claims.unknown_of(claimed):
-            self._report.claimed(job)
-            self.claims.waiting.append(job)
+        for job, running in self.claims.running_of(claimed):
+            if running.job.token.attempt != job.token.attempt:
+                self._stop(running, Outcome.CANCELLED, "its lease was lost, and the job came back")
+        unknown = self.claims.unknown_of(claimed)
+        self.claims.waiting.extend(unknown)
+        return unknown
 
     def start_soon(self) -> None:
         """Give what waits to children once all that has just come in is taken: what several answers free goes in one piece."""
@@ -70,24 +68,28 @@ class Attempts:
         waiting = self.claims.waiting
         given: set[Child] = set()
         while waiting:
-            job = waiting[0]
-            child = self._pool.take(job.kind, job.user_id) or self._busy_child(job)
+            first = waiting[0]
+            child, most = self._pool.take(first.kind, first.user_id), 1
+            if child is None:
+                child, most = self._busy_child(first)
             if child is None:
                 break
-            waiting.popleft()
-            self._report.started(job, child.number)
-            self.claims.start(self._runner.start(job, child, self._over), child)
             given.add(child)
+            while most and waiting and waiting[0].kind == first.kind and waiting[0].user_id == first.user_id:
+                most -= 1
+                job = waiting.popleft()
+                self._report.started(job, child.number)
+                self.claims.start(self._runner.start(job, child, self._over), child)
         for child in given:
             child.flush()
 
-    def _busy_child(self, job: Job) -> Child | None:
-        """Return a child that may hold this job beyond the one that it is at."""
+    def _busy_child(self, job: Job) -> tuple[Child | None, int]:
+        """Return a child that may hold this job beyond the one that it is at, and how many like it that one may be given."""
         most = self._pace.ahead(job.kind, writes=self._pool.kinds[job.kind].writes_output)
-        child = self._pool.with_room(job.kind, job.user_id, most, _FRESH) if most else None
+        child, room = self._pool.with_room(job.kind, job.user_id, most, _FRESH) if most else (None, 0)
         if child is not None and self._look is None:
             self._look = self._loop.call_later(_STUCK, self._look_for_stuck)
-        return child
+        return child, room
 
     def _look_for_stuck(self) -> None:
         """Take back what waits in a child behind a job that takes long; look again while any child holds something."""
@@ -138,13 +140,12 @@ class Attempts:
             self.claims.give_up(job_id)
             self._on_change()
 
-    def settle(self, verdict: Verdict) -> None:
+    def settle(self, ack: Ack, job: Job, verdict: str) -> None:
         """Act on what the database made of an ack."""
-        ack, job = self.claims.settled(verdict.job_id, verdict.attempt)
         ending = ack.ending
-        if ending is not None and ending.artifact is not None and verdict.verdict != "completed":
+        if ending is not None and ending.artifact is not None and verdict != "completed":
             self._runner.withdraw(job, ending.artifact)
-        self._report.settled(job, verdict.verdict, ending)
+        self._report.settled(job, verdict, ending)
 
     def kill_all(self, reason: str) -> None:
         """Kill every child that has a job; the jobs go back uncharged."""

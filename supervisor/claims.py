@@ -57,12 +57,23 @@ class Claims:
 
         After a failover that forgot that a job was claimed, it comes back under the token that it has here.
         """
-        known = {(job_id, token.attempt) for job_id, token in self.known()}
-        return [job for job in claimed if (job.id, job.token.attempt) not in known]
+        waiting = {(job.id, job.token.attempt) for job in self.waiting}
+        return [
+            job
+            for job in claimed
+            if (key := (job.id, job.token.attempt)) not in self._running
+            and key not in self._owed
+            and key not in waiting
+        ]
 
     def running(self) -> list[Running]:
         """Return the attempts that children have."""
         return list(self._running.values())
+
+    def running_of(self, jobs: Sequence[Job]) -> list[tuple[Job, Running]]:
+        """Return the attempts at some jobs that run here already, each with its job as it is given."""
+        here = {job_id for job_id, _ in self._running}
+        return [(job, running) for job in jobs if job.id in here for running in self.attempts(job.id)]
 
     def attempts(self, job_id: str) -> list[Running]:
         """Return the attempts of a job that run here, the newest last: as a rule one."""
@@ -104,6 +115,11 @@ class Claims:
     def owed(self) -> list[Ack]:
         """Return what the database must be told."""
         return [ack for ack, _ in self._owed.values()]
+
+    @property
+    def owes(self) -> bool:
+        """Whether the database must be told anything."""
+        return bool(self._owed)
 
     def settled(self, job_id: str, attempt: int) -> tuple[Ack, Job]:
         """Forget what the database has answered; return it."""

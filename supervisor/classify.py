@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from renderer.outcome import CHILD_MAY_SAY, Outcome
 from supervisor.child_process import ExitStatus
@@ -29,8 +29,7 @@ class Kill:
     """It had closed its end, as one does that ends: how it did is not told while the fork server is stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """All that is known of an attempt when it is over: a reply, or an end without one."""
 
     reply: dict[str, Any] | None

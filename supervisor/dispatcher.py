@@ -22,7 +22,7 @@ from supervisor.attempts import Attempts
 from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.lookout import Lookout
-from supervisor.model import Ack
+from supervisor.model import Ack, Job
 from supervisor.pace import Pace
 from supervisor.pool import Pool
 from supervisor.report import Reporter
@@ -209,7 +209,7 @@ class Dispatcher:
         if (
             self._ask_now
             or now >= self._due.progress_at
-            or ((self._sendable() or (self._lookout.look and self._capacity())) and not self._gathers())
+            or ((self._has_acks() or (self._lookout.look and self._capacity())) and not self._gathers())
         ):
             await self._exchange()
 
@@ -221,9 +221,9 @@ class Dispatcher:
             and 2 * (len(self._claims.waiting) + self._pool.ahead) > self._pace.prefetch(self._settings.concurrency)
         )
 
-    def _sendable(self) -> list[Ack]:
-        """Return the acks to send: all, unless some were found locked a moment ago."""
-        return [] if self._due.acks_are_held(time.monotonic()) else self._claims.owed()
+    def _has_acks(self) -> bool:
+        """Whether there are acks to send: all that are owed, unless some were found locked a moment ago."""
+        return self._claims.owes and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
         answer = await self._store.poll(list(self._pool.kinds), self._claims.known())
@@ -241,7 +241,7 @@ class Dispatcher:
 
     async def _exchange(self) -> None:
         want = self._capacity()
-        acks = self._sendable()
+        acks = self._claims.owed() if self._has_acks() else []
         moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)
@@ -266,17 +266,43 @@ class Dispatcher:
         self._take(answer, want, started)
 
     def _take(self, answer: Exchanged, want: int, asked: float) -> None:
-        """Act on the answer of an exchange that was sent at `asked`."""
-        for verdict in answer.verdicts:
-            self._settle(verdict)
+        """Act on the answer of an exchange that was sent at `asked`.
+
+        Where each claim stands is put right at once. What costs more, and nobody waits for, comes when the loop has nothing
+        better to do: as a rule while the server works on the next exchange.
+        """
+        settled = [
+            (*self._claims.settled(job_id, attempt), verdict)
+            for job_id, attempt, verdict in self._settled(answer.verdicts)
+        ]
         self.attempts.cancel(answer.cancelled)
-        self.attempts.take(answer.claimed)
+        claimed = self.attempts.take(answer.claimed)
         if self._draining or self._nameless:
             self._give_up_waiting()
         self._lookout.learn(answer, want, time.monotonic(), asked)
-        self.attempts.start_waiting()
+        if self._pool.free:
+            self.attempts.start_waiting()
+        else:
+            self.attempts.start_soon()
+        self._loop.call_soon(self._tell, claimed, settled)
         if self._lookout.look and self._capacity():
             self._event.set()
+
+    def _settled(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """Return the verdicts that settle an ack; one whose row is locked is sent again later."""
+        settled = [verdict for verdict in verdicts if verdict.verdict != "locked"]
+        if settled:
+            self._due.release_acks()
+        if len(settled) < len(verdicts):
+            self._due.hold_acks(time.monotonic())
+        return settled
+
+    def _tell(self, claimed: list[Job], settled: list[tuple[Ack, Job, str]]) -> None:
+        """Tell what was claimed, and what became of what was."""
+        for job in claimed:
+            self._report.claimed(job)
+        for ack, job, verdict in settled:
+            self.attempts.settle(ack, job, verdict)
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""
@@ -284,14 +310,6 @@ class Dispatcher:
             return 0
         ahead = self._pace.prefetch(self._settings.concurrency)
         return max(0, self._pool.free + ahead - len(self._claims.waiting) - self._pool.ahead)
-
-    def _settle(self, verdict: Verdict) -> None:
-        """Act on what the database made of an ack."""
-        if verdict.verdict == "locked":
-            self._due.hold_acks(time.monotonic())
-            return
-        self._due.release_acks()
-        self.attempts.settle(verdict)
 
     def _note_idle(self) -> None:
         self._report.counts(self._claims.counts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-_MOST_PREFETCH = 256
+_MOST_PREFETCH = 512
 _GATHER_SECONDS = 0.04
 """How long acks of short jobs wait for others, at most."""
 _MANY = 4

@@ -29,11 +29,21 @@ from supervisor.settings import Reuse, Settings
 log = structlog.get_logger()
 
 _SPAWN = "spawn"
-_JOBS_PER_CHILD = 1000
+_JOBS_PER_CHILD = 10_000
 _CHILD_SECONDS = 3600.0
 _CHILD_GROWTH = 64 * 1024 * 1024
 _BACKOFF = (0.1, 10.0)
 """Seconds before the next try after children failed to come up: first and longest."""
+
+
+def _spread(child: Child) -> float:
+    """Return by how much a child outlives the others: not all of them are to end at once."""
+    return 1 + child.number % 4 / 8
+
+
+def _share(child: Child) -> float:
+    """Return how many jobs a child does before it is replaced."""
+    return _JOBS_PER_CHILD * _spread(child)
 
 
 class Pool:
@@ -141,27 +151,29 @@ class Pool:
         child.tenant = tenant
         return child
 
-    def with_room(self, kind: str, tenant: str | None, most: int, seconds: float) -> Child | None:
-        """Return a child that may hold another job of that kind and tenant, `most` beyond the one that it is at.
+    def with_room(self, kind: str, tenant: str | None, most: int, seconds: float) -> tuple[Child | None, int]:
+        """Return a child that may hold more jobs of that kind and tenant, `most` beyond the one that it is at, and how many.
 
-        It is at one of that kind, and has been for less than so many seconds.
+        It is at one of that kind, has been for less than so many seconds, and holds the fewest; one that holds more than
+        half of what it may is left alone, so that jobs go to it many in a piece. It is not given all that it has room for
+        at once, or the others would stand idle.
         """
         if self.free or not self.kinds[kind].reusable:
-            return None
-        found = None
+            return None, 0
+        found, held = None, most // 2 + 2
         for child in self._busy:
             having = child.having
             if (
-                child.alive
-                and having is not None
+                having is not None
                 and having.job.kind == kind
+                and child.held < held
+                and child.alive
                 and having.seconds() < seconds
-                and child.held <= (most if found is None else found.held - 1)
-                and child.jobs_done + child.held < _JOBS_PER_CHILD
+                and child.jobs_done + child.held < _share(child)
                 and self._may_have_another(child, tenant)
             ):
-                found = child
-        return found
+                found, held = child, child.held
+        return found, max(1, (most + 1 - held) // 2)
 
     @property
     def ahead(self) -> int:
@@ -208,8 +220,8 @@ class Pool:
             and info is not None
             and info.reusable
             and outcome in {Outcome.OK, Outcome.INVALID}
-            and child.jobs_done < _JOBS_PER_CHILD * (1 + child.number % 4 / 8)  # not all of them at once
-            and time.monotonic() - child.born < _CHILD_SECONDS * (1 + child.number % 4 / 8)
+            and child.jobs_done < _share(child)
+            and time.monotonic() - child.born < _CHILD_SECONDS * _spread(child)
             and not self._has_grown(child)
         )
 

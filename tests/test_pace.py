@@ -41,7 +41,7 @@ def test_acks_of_short_jobs_gather() -> None:
 
 def test_what_is_claimed_ahead_is_bounded() -> None:
     """Whatever the clock says of jobs that take no time: others may want them too."""
-    assert paced(1e-9).prefetch(64) == paced(1e-12).prefetch(2) == 256
+    assert paced(1e-9).prefetch(64) == paced(1e-12).prefetch(2) == 512
     assert paced(1e-9).ahead("svg", writes=True) == 4
     assert paced(1e-9).ahead("svg", writes=False) == 32
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +18,7 @@ from supervisor.store.queue_rows import QueueFigures, ack_row, claimed_job, fore
 from supervisor.store.work_connection import WorkConnection
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the database made of an ack: completed, failed, cancelled, queued, given_back, lease_lost or locked."""
 
     job_id: str
@@ -146,7 +145,7 @@ class QueueStore:
         """
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
-        rows = await self._connection.run(
+        rows = await self._connection.tuples(
             "exchange",
             without="" if acks or progress else "acks",
             owner=owner,
@@ -170,23 +169,24 @@ class QueueStore:
         )
         answer = Exchanged()
         for row in rows:
-            match row["what"]:
+            what, job_id, number = row[:3]
+            match what:
                 case "claimed":
                     answer.claimed.append(claimed_job(row, owner))
                 case "cancel":
-                    answer.cancelled.append(str(row["id"]))
+                    answer.cancelled.append(job_id)
                 case "due":
-                    answer.due = row["seconds"]
+                    answer.due = row[10]
                 case "more":
-                    answer.more, answer.became_due = True, row["attempt"]
+                    answer.more, answer.became_due = True, number
                 case "busy":
                     answer.busy = True
                 case "blocked":
-                    answer.blocked = row["attempt"]
+                    answer.blocked = number
                 case "holder":
-                    answer.holders |= {row["kind"]}
-                case verdict:
-                    answer.verdicts.append(Verdict(str(row["id"]), row["attempt"], verdict))
+                    answer.holders |= {row[3]}
+                case _:
+                    answer.verdicts.append(Verdict(job_id, number, what))
         return answer
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:

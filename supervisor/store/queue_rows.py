@@ -53,19 +53,20 @@ COUNTED = 1000
 """As far as a poll counts; the number stands in poll.sql too."""
 
 
-def claimed_job(row: dict[str, Any], owner: int) -> Job:
+def claimed_job(row: tuple[Any, ...], owner: int) -> Job:
     """Return a job that an exchange of ours claimed."""
+    _, job_id, attempt, kind, spec, config, timeout, memory_mb, user_id, correlation_id, waited, _ = row
     return Job(
-        id=str(row["id"]),
-        token=Token(owner, row["attempt"]),
-        kind=row["kind"],
-        spec=row["spec"],
-        config=row["config"],
-        timeout=row["timeout"],
-        memory_mb=row["memory_mb"],
-        user_id=row["user_id"],
-        correlation_id=row["correlation_id"],
-        waited=max(0.0, row["seconds"]),
+        job_id,
+        Token(owner, attempt),
+        kind,
+        spec,
+        config,
+        timeout,
+        memory_mb,
+        user_id,
+        correlation_id,
+        max(0.0, waited),
     )
 
 
@@ -93,27 +94,28 @@ def foreign_job(row: dict[str, Any]) -> Job:
 
 
 def ack_row(ack: Ack) -> dict[str, Any]:
-    """Return an ack as the exchange reads it; ages instead of times, since clocks differ."""
-    row: dict[str, Any] = {"id": ack.job_id, "owner": ack.token.owner, "attempt": ack.token.attempt}
+    """Return an ack as the exchange reads it; ages instead of times, since clocks differ. What is null is left out."""
     ending = ack.ending
     if ending is None:
-        return row | {"charge": False, "offence": False}
+        return {"id": ack.job_id, "owner": ack.token.owner, "attempt": ack.token.attempt, **_NEVER_BEGAN}
     now = time.monotonic()
-    row |= {
+    row = {
+        "id": ack.job_id,
+        "owner": ack.token.owner,
+        "attempt": ack.token.attempt,
         "outcome": ending.outcome,
         "charge": ending.outcome not in UNCHARGED,
-        "offence": ending.outcome in OFFENCES or ending.alone,
-        "error": ending.error,
+        "offence": ending.alone or ending.outcome in OFFENCES,
         "progress": ending.progress,
         "started_ago": now - ending.started,
         "finished_ago": now - ending.finished,
         "peak_memory_bytes": ending.peak_memory_bytes,
         "cpu_seconds": ending.cpu_seconds,
-        "exit_signal": ending.exit_signal,
-        "stderr_tail": ending.stderr_tail,
         "timeout_seconds": ending.timeout_seconds,
         "memory_limit_bytes": ending.memory_limit_bytes,
     }
+    if ending.outcome is not Outcome.OK:
+        row |= {"error": ending.error, "exit_signal": ending.exit_signal, "stderr_tail": ending.stderr_tail}
     if ending.artifact is not None:
         row |= {
             "output_url": ending.artifact.url,
@@ -122,3 +124,6 @@ def ack_row(ack: Ack) -> dict[str, Any]:
             "content_type": ending.artifact.content_type,
         }
     return row
+
+
+_NEVER_BEGAN = {"charge": False, "offence": False}

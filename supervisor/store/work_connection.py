@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import AsyncRowFactory, dict_row, tuple_row
 from psycopg.types.string import TextLoader
 
 from supervisor.errors import DatabaseUnreachable
 from supervisor.store.connection import connect_async, meaning
 from supervisor.store.statements import numbered, sent
+
+T = TypeVar("T")
 
 
 class WorkConnection:
@@ -39,8 +41,17 @@ class WorkConnection:
             connection, self._connection = self._connection, None
             await connection.close()
 
-    async def run(self, statement: str, /, without: str = "", **parameters: Any) -> list[dict[str, Any]]:
-        """Run a named query and return its rows; `without` names parts of its text to leave out."""
+    async def run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query and return its rows."""
+        return await self._run(dict_row, statement, "", parameters)
+
+    async def tuples(self, statement: str, /, without: str = "", **parameters: Any) -> list[tuple[Any, ...]]:
+        """Run a named query and return its rows as tuples; `without` names parts of its text to leave out."""
+        return await self._run(tuple_row, statement, without, parameters)
+
+    async def _run(
+        self, form: AsyncRowFactory[T], statement: str, without: str, parameters: Mapping[str, Any]
+    ) -> list[T]:
         connection = self._connection
         if connection is None:
             raise DatabaseUnreachable("the work connection is closed")
@@ -48,7 +59,7 @@ class WorkConnection:
         self._quiet.clear()
         try:
             text, names = numbered(statement, without)
-            async with psycopg.AsyncRawCursor(connection, row_factory=dict_row) as cursor:
+            async with psycopg.AsyncRawCursor(connection, row_factory=form) as cursor:
                 await cursor.execute(text, [parameters[name] for name in names])
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, UnicodeError) as error:
