@@ -23,8 +23,12 @@
 -- by then, but the finished job carries the attempt's own artifact URL: the verdict is `completed`, not `lease_lost`,
 -- and the caller keeps the artifact.
 --
--- The parts between {acks and acks} are left out where there is neither an ack nor progress to write: what a statement costs
--- that does little is its size.
+-- What a statement costs that does little is its size. So parts of it, from `{name` to `name}`, are left out where nothing can
+-- be for them to do:
+--   acks       where there is neither an ack nor progress to write
+--   progress   where there is no progress
+--   ills       where every ack says `ok`: such a job ends, completed or cancelled
+--   only       where it is not one job that is asked for
 --
 -- All parts see the snapshot from before the statement: a job that is acked here into `queued` is claimed by a later
 -- exchange, which `due` announces.
@@ -91,6 +95,7 @@ verdict as materialized (
         end as next_run_at
     from held h
 ),
+-- {ills
 requeued as (
     update jobsupervisor.job j
     set owner = null, progress = 0, updated_at = now(),
@@ -107,6 +112,7 @@ requeued as (
     where v.verdict in ('queued', 'given_back') and j.id = v.id and j.owner = v.owner and j.attempt = v.attempt
     returning j.run_at
 ),
+-- ills}
 ended as (
     delete from jobsupervisor.job j
     using verdict v
@@ -148,6 +154,7 @@ recorded as (
         progress, stderr_tail, timeout_seconds, memory_limit_bytes)
     select * from ending
 ),
+-- {ills
 dead as (
     insert into jobsupervisor.dead_letter (
         id, kind, priority, run_at, attempt, charged, offences, max_attempts, timeout, memory_mb, progress, failure,
@@ -161,24 +168,43 @@ dead as (
     from ended e
     where e.verdict = 'failed'
 ),
+-- ills}
+-- As the function tell_final, which costs three times as much; of a kind's name and a status nothing must be escaped.
 told as materialized (
-    select count(jobsupervisor.tell_final(e.id, e.verdict, e.kind)) as told from ended e
+    select count(pg_notify(
+        'render_events', '{"id" : "' || e.id || '", "status" : "' || e.verdict || '", "kind" : "' || e.kind || '"}')) as told
+    from ended e
 ),
 -- Work that others may take: given back (this supervisor is stopping), to be tried again at once, or let in by a limit
 -- that has a place again. Others do not stay wary of us as they do of clients, so that is said whoever is armed.
 hinted as materialized (
     select count(pg_notify('jobsupervisor_wake', '')) as hinted
-    where exists (select from requeued r where r.run_at <= now())
-        or exists (
+    where
+        -- {ills
+        exists (select from requeued r where r.run_at <= now()) or
+        -- ills}
+        exists (
             select from verdict v
             join jobsupervisor.kind k on k.name = v.kind
             where k.max_running is not null)
         or exists (select from verdict) and exists (select from jobsupervisor.user_limit)
 ),
+-- {ills
 -- Work to be tried again later: this supervisor may have no child free by then.
 put_off as materialized (
     select count(jobsupervisor.wake(r.run_at)) as put_off from requeued r where r.run_at > now()
 ),
+-- ills}
+-- What is told, here so that it is told: a part that nobody reads is not run.
+said as materialized (
+    select t.told + h.hinted
+        -- {ills
+        + (select p.put_off from put_off p)
+        -- ills}
+        as said
+    from told t, hinted h
+),
+-- {progress
 moved as (
     update jobsupervisor.job j
     set progress = p.progress, updated_at = now()
@@ -192,6 +218,7 @@ moved as (
     ) p
     where j.id = p.id
 ),
+-- progress}
 -- acks}
 -- Delayed jobs that have become due. A later claim takes them: this one does not see them.
 due_now as (
@@ -327,6 +354,7 @@ free as materialized (
         order by p.round, p.n
         limit %(want)s
     ) f
+    -- {only
     union all
     select o.id, 1
     from (
@@ -334,6 +362,7 @@ free as materialized (
         where %(want)s > 0 and j.id = %(only)s::uuid and j.state = 'queued'
         for update skip locked
     ) o
+    -- only}
 ),
 -- A claim that the server forgets in a crash was never made: the job is still there, and the next who claims it gets a token
 -- under which the old attempt counts for nothing. So a statement that only claims does not wait for the disk. What
@@ -395,22 +424,24 @@ where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
     -- acks}
 union all
 -- What follows tells a caller that got less than it wanted what to do next.
--- `due`: seconds until the next delayed job is due. The second condition never holds: it is there because a part that
--- nobody reads is not run, and `told`, `hinted` and `put_off` must be.
+-- `due`: seconds until the next delayed job is due. `said` stands in both places since one of them is read in any case: as the
+-- position where there is a row, and else in the condition, which never holds by it.
 select 'due', null, null, null, null, null, null, null, null, null,
     extract(epoch from least(
         -- {acks
+        -- {ills
         (select min(r.run_at) from requeued r),
+        -- ills}
         -- acks}
         (select min(j.run_at) from jobsupervisor.job j
             where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[]))) - now())::double precision,
     -- {acks
-    (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p) +
+    (select s.said from said s) +
     -- acks}
     0
 where (select count(*) from claimed) < %(want)s
     -- {acks
-    or (select t.told + h.hinted + p.put_off from told t, hinted h, put_off p) < 0
+    or (select s.said from said s) < 0
     -- acks}
 union all
 -- `more`: there is something left to claim, or there was a moment ago; ask again. What is due may be in another

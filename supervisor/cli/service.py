@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,9 @@ from supervisor.store.kinds import register_plugins
 
 _HURRY_SECONDS = 10.0
 """How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
+
+_COLLECT_AFTER = 20_000
+"""New objects until the collector looks for cycles; a claim of hundreds of jobs brings as many, and none of them in one."""
 
 _COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
@@ -87,6 +91,11 @@ async def _serve(settings: Settings) -> None:
         supervisor.stop()
 
     def ready() -> None:
+        # What is here by now stays: the collector need not go through it again and again, for tens of milliseconds at a time.
+        # What comes with a job goes by its reference counts.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
         notify.ready()
         # The service manager begins to wait for it now.
         if (seconds := watchdog.interval()) is not None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from renderer.outcome import Outcome
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
@@ -147,7 +148,7 @@ class QueueStore:
         owner = self.owner
         rows = await self._connection.tuples(
             "exchange",
-            without="" if acks or progress else "acks",
+            without=self._not_needed(acks, progress),
             owner=owner,
             acks=_json([ack_row(ack) for ack in acks]),
             progress=_json(
@@ -188,6 +189,17 @@ class QueueStore:
                 case _:
                     answer.verdicts.append(Verdict(job_id, number, what))
         return answer
+
+    def _not_needed(self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float]) -> tuple[str, ...]:
+        """Return the parts of an exchange that would have nothing to do."""
+        parts = () if self._only else ("only",)
+        if not acks and not progress:
+            return ("acks", *parts)
+        if not progress:
+            parts = ("progress", *parts)
+        if all(ack.ending is not None and ack.ending.outcome is Outcome.OK for ack in acks):
+            parts = ("ills", *parts)
+        return parts
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
         """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""

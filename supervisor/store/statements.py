@@ -29,7 +29,7 @@ def query(name: str) -> str:
 
 
 @functools.cache
-def numbered(name: str, without: str = "") -> tuple[str, tuple[str, ...]]:
+def numbered(name: str, without: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
     """Return the text of a named query with $1, $2, … for its parameters, and the parameters' names in that order.
 
     `without` names parts to leave out: the lines from `-- {name` to `-- name}`.
@@ -43,8 +43,8 @@ def numbered(name: str, without: str = "") -> tuple[str, tuple[str, ...]]:
         return f"${names.setdefault(match[1], len(names) + 1)}" if match[1] else "%"
 
     text = query(name)
-    if without:
-        text = re.sub(rf"^ *-- \{{{without}\n.*?^ *-- {without}\}}\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    for part in without:
+        text = re.sub(rf"^ *-- \{{{part}\n.*?^ *-- {part}\}}\n", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"%(?:\((\w+)\)s|%)", number, text)
     return text, tuple(names)
 

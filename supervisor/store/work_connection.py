@@ -43,14 +43,16 @@ class WorkConnection:
 
     async def run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run a named query and return its rows."""
-        return await self._run(dict_row, statement, "", parameters)
+        return await self._run(dict_row, statement, (), parameters)
 
-    async def tuples(self, statement: str, /, without: str = "", **parameters: Any) -> list[tuple[Any, ...]]:
+    async def tuples(
+        self, statement: str, /, without: tuple[str, ...] = (), **parameters: Any
+    ) -> list[tuple[Any, ...]]:
         """Run a named query and return its rows as tuples; `without` names parts of its text to leave out."""
         return await self._run(tuple_row, statement, without, parameters)
 
     async def _run(
-        self, form: AsyncRowFactory[T], statement: str, without: str, parameters: Mapping[str, Any]
+        self, form: AsyncRowFactory[T], statement: str, without: tuple[str, ...], parameters: Mapping[str, Any]
     ) -> list[T]:
         connection = self._connection
         if connection is None:
