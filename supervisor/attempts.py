@@ -141,11 +141,10 @@ class Attempts:
             self._on_change()
 
     def settle(self, ack: Ack, job: Job, verdict: str) -> None:
-        """Act on what the database made of an ack."""
+        """Act on what the database made of an ack: an artifact that does not count is removed."""
         ending = ack.ending
         if ending is not None and ending.artifact is not None and verdict != "completed":
             self._runner.withdraw(job, ending.artifact)
-        self._report.settled(job, verdict, ending)
 
     def kill_all(self, reason: str) -> None:
         """Kill every child that has a job; the jobs go back uncharged."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from supervisor.attempt import Attempt
 from supervisor.child import Child
 from supervisor.model import Ack, Ending, Job, Token
+from supervisor.store.queue_rows import ack_text
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class Claims:
         del self._running[job.id, job.token.attempt]
         ending.progress = attempt.progress
         self._moved.pop((job.id, job.token), None)
-        self.owe(Ack(job.id, job.token, ending), job)
+        self.owe(Ack(job.id, job.token, ending, ack_text(job.id, job.token, ending)), job)
 
     def take_back(self, attempt: Attempt) -> None:
         """Take it that the attempt never began: its job is the first of those that wait."""
@@ -117,9 +118,9 @@ class Claims:
         return [ack for ack, _ in self._owed.values()]
 
     @property
-    def owes(self) -> bool:
-        """Whether the database must be told anything."""
-        return bool(self._owed)
+    def owes(self) -> int:
+        """How many acks the database must be told."""
+        return len(self._owed)
 
     def settled(self, job_id: str, attempt: int) -> tuple[Ack, Job]:
         """Forget what the database has answered; return it."""

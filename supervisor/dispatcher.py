@@ -214,16 +214,21 @@ class Dispatcher:
             await self._exchange()
 
     def _gathers(self) -> bool:
-        """Whether acks and claims wait for more of them, a moment: no child is free, and there is work in hand for all."""
+        """Whether acks and claims wait for more of them, a moment: no child is free, and there is work in hand for all.
+
+        Not where there are many already: it is the server that has nothing to do then.
+        """
+        ahead = self._pace.prefetch(self._settings.concurrency)
         return (
             time.monotonic() < self._due.gather_until
             and not self._pool.free
-            and 2 * (len(self._claims.waiting) + self._pool.ahead) > self._pace.prefetch(self._settings.concurrency)
+            and 4 * self._claims.owes < ahead
+            and 2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
         )
 
     def _has_acks(self) -> bool:
         """Whether there are acks to send: all that are owed, unless some were found locked a moment ago."""
-        return self._claims.owes and not self._due.acks_are_held(time.monotonic())
+        return self._claims.owes > 0 and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
         answer = await self._store.poll(list(self._pool.kinds), self._claims.known())
@@ -299,10 +304,10 @@ class Dispatcher:
 
     def _tell(self, claimed: list[Job], settled: list[tuple[Ack, Job, str]]) -> None:
         """Tell what was claimed, and what became of what was."""
-        for job in claimed:
-            self._report.claimed(job)
+        self._report.claimed(claimed)
         for ack, job, verdict in settled:
             self.attempts.settle(ack, job, verdict)
+        self._report.settled(settled)
 
     def _capacity(self) -> int:
         """Return how many jobs to claim: one for each free child, and what all of them finish while a claim is made."""

@@ -75,3 +75,5 @@ class Ack(NamedTuple):
     job_id: str
     token: Token
     ending: Ending | None
+    text: str = ""
+    """The same as the exchange reads it, where it was made beforehand: when an exchange is sent, everything waits for it."""

@@ -32,6 +32,9 @@ _SPAWN = "spawn"
 _JOBS_PER_CHILD = 10_000
 _CHILD_SECONDS = 3600.0
 _CHILD_GROWTH = 64 * 1024 * 1024
+_LOOKED_AT = 16
+"""After so many jobs each it is looked at whether a child has had enough."""
+_GOES_ON = frozenset({Outcome.OK, Outcome.INVALID})
 _BACKOFF = (0.1, 10.0)
 """Seconds before the next try after children failed to come up: first and longest."""
 
@@ -219,17 +222,18 @@ class Pool:
             and not self._closing
             and info is not None
             and info.reusable
-            and outcome in {Outcome.OK, Outcome.INVALID}
-            and child.jobs_done < _share(child)
-            and time.monotonic() - child.born < _CHILD_SECONDS * _spread(child)
-            and not self._has_grown(child)
+            and outcome in _GOES_ON
+            # A look into /proc, at clock and count costs as much as a short job: one in sixteen finds a leak as well.
+            and (child.jobs_done % _LOOKED_AT > 0 or not self._is_worn(child))
         )
 
-    def _has_grown(self, child: Child) -> bool:
-        # A look into /proc costs more than a short job: one in sixteen is enough to find a leak.
-        if child.jobs_done % 16:
-            return False
-        return child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH
+    @staticmethod
+    def _is_worn(child: Child) -> bool:
+        return (
+            child.jobs_done >= _share(child)
+            or time.monotonic() - child.born >= _CHILD_SECONDS * _spread(child)
+            or child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH
+        )
 
     def _retire(self, child: Child) -> None:
         """End a child; its place is filled at once."""

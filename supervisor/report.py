@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
 from supervisor.log import tells
-from supervisor.model import Ending, Job
+from supervisor.model import Ack, Ending, Job
 from supervisor.monitor.figures import Figures
 from supervisor.monitor.traces import NoTraces, Traces
 from supervisor.status import StatusLine
@@ -16,6 +17,7 @@ from supervisor.store.queue_rows import QueueFigures
 
 log = structlog.get_logger()
 
+_GOOD = frozenset({"completed", "cancelled"})
 _EVENTS = {"completed": "job.completed", "cancelled": "job.cancelled", "failed": "job.failed"}
 
 
@@ -50,9 +52,9 @@ class Reporter:
         """Tell how many jobs run, wait for a child, and are owed to the database."""
         self._status.counts(counts)
 
-    def claimed(self, job: Job) -> None:
-        """Tell that a job is ours."""
-        self._figures.claimed(job)
+    def claimed(self, jobs: Sequence[Job]) -> None:
+        """Tell that jobs are ours."""
+        self._figures.claimed(jobs)
 
     def polled(self, queue: QueueFigures) -> None:
         """Tell what a poll found the queue to be like."""
@@ -72,26 +74,28 @@ class Reporter:
         if self._observer is not None:
             self._observer.job_moved(job_id, fraction)
 
-    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
-        """Tell what the database made of the end of a claim."""
-        self._figures.settled(job, verdict, ending)
-        self._status.ended("retried" if verdict == "queued" else verdict)
-        if verdict == "lease_lost":
-            log.warning("job.lease_lost", **_about(job))
-        elif ending is not None:
-            self.traces.attempt(job, verdict, ending)
-            level = logging.INFO if verdict in {"completed", "cancelled"} else logging.WARNING
-            if tells(level):
-                log.log(
-                    level,
-                    _EVENTS.get(verdict, "job.retried"),
-                    outcome=ending.outcome.value,
-                    error=ending.error,
-                    seconds=round(ending.finished - ending.started, 3),
-                    **_about(job),
-                )
-        if self._observer is not None:
-            self._observer.job_settled(job.id, verdict, ending)
+    def settled(self, settled: Sequence[tuple[Ack, Job, str]]) -> None:
+        """Tell what the database made of the ends of claims, each with its verdict."""
+        self._figures.settled(settled)
+        self._status.ended("retried" if verdict == "queued" else verdict for _, _, verdict in settled)
+        logs_good = tells(logging.INFO)
+        for (_, _, ending, _), job, verdict in settled:
+            if verdict == "lease_lost":
+                log.warning("job.lease_lost", **_about(job))
+            elif ending is not None:
+                self.traces.attempt(job, verdict, ending)
+                good = verdict in _GOOD
+                if logs_good or (not good and tells(logging.WARNING)):
+                    log.log(
+                        logging.INFO if good else logging.WARNING,
+                        _EVENTS.get(verdict, "job.retried"),
+                        outcome=ending.outcome.value,
+                        error=ending.error,
+                        seconds=round(ending.finished - ending.started, 3),
+                        **_about(job),
+                    )
+            if self._observer is not None:
+                self._observer.job_settled(job.id, verdict, ending)
 
 
 def _about(job: Job) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+from collections.abc import Iterable
 
 from supervisor import notify
 
@@ -43,9 +44,9 @@ class StatusLine:
             self._counts = counts
             self._changed()
 
-    def ended(self, how: str) -> None:
-        """Count the end of an attempt: completed, failed, retried or another."""
-        self._ended[how] += 1
+    def ended(self, hows: Iterable[str]) -> None:
+        """Count the ends of attempts: completed, failed, retried or another."""
+        self._ended.update(hows)
         self._changed()
 
     @property

@@ -4,7 +4,7 @@
 --   owner          this supervisor
 --   acks           JSON array, one object per attempt that ended (fields in `ack` below). Its `owner` and `attempt` are
 --                  the fencing token that the claim handed out; an ack without an outcome gives back a job that never
---                  started.
+--                  started. Its times are seconds of the caller's own clock, which stands at `clock` now.
 --   progress       JSON array of {id, attempt, progress} for attempts that go on
 --   kinds          kinds to claim;  want: at most so many;  only: null, or the one job to claim
 --   cursor         the tenant that was served last;  below: null, or claim only below this priority (see `blocked`)
@@ -36,13 +36,16 @@ with recursive
 -- {acks
 ack as materialized (
     select *
-    from jsonb_to_recordset(%(acks)s::jsonb) as a(
+    from rows from (json_to_recordset(%(acks)s::json) as (
         id uuid, owner bigint, attempt integer,
         outcome jobsupervisor.outcome, charge boolean, offence boolean, error text, progress real,
         output_url text, output_sha256 text, output_bytes bigint, content_type text,
-        started_ago double precision, finished_ago double precision,
+        started double precision, finished double precision,
         peak_memory_bytes bigint, cpu_seconds double precision, exit_signal integer,
-        stderr_tail text, timeout_seconds double precision, memory_limit_bytes bigint)
+        stderr_tail text, timeout_seconds double precision, memory_limit_bytes bigint))
+    with ordinality as a(
+        id, owner, attempt, outcome, charge, offence, error, progress, output_url, output_sha256, output_bytes, content_type,
+        started, finished, peak_memory_bytes, cpu_seconds, exit_signal, stderr_tail, timeout_seconds, memory_limit_bytes, n)
 ),
 held as materialized (
     select
@@ -60,8 +63,8 @@ held as materialized (
             else a.outcome
         end as outcome,
         a.error, a.progress as reached, a.output_url, a.output_sha256, a.output_bytes, a.content_type,
-        now() - a.started_ago * interval '1 second' as started_at,
-        now() - a.finished_ago * interval '1 second' as finished_at,
+        now() - (%(clock)s::double precision - a.started) * interval '1 second' as started_at,
+        now() - (%(clock)s::double precision - a.finished) * interval '1 second' as finished_at,
         a.peak_memory_bytes, a.cpu_seconds, a.exit_signal, a.stderr_tail, a.timeout_seconds, a.memory_limit_bytes
     from ack a
     -- Looked up one by one: how many jobs the table holds must not matter, whatever it held when this was planned.
@@ -399,21 +402,26 @@ select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, 
 from claimed c
 -- {acks
 union all
-select
-    coalesce(
-        v.verdict,
-        case
-            -- Counted, not asked for with `exists`, which would have all jobs read into a table of hashes.
-            when (
-                select count(*) from jobsupervisor.job j
-                where j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
-            ) > 0 then 'locked'
-            when jobsupervisor.is_completed(a.id, a.output_url) then 'completed'
-            else 'lease_lost'
-        end),
-    a.id, a.attempt, null, null, null, null, null, null, null, null, 0
-from ack a
-left join verdict v on v.id = a.id and v.owner = a.owner and v.attempt = a.attempt
+-- The verdicts: under each, which acks have it, by their places in `acks`, counted from 1. Each ack is named once.
+select w.verdict, null, null, null, string_agg(w.n::text, ','), null, null, null, null, null, null, 0
+from (
+    select
+        a.n,
+        coalesce(
+            v.verdict,
+            case
+                -- Counted, not asked for with `exists`, which would have all jobs read into a table of hashes.
+                when (
+                    select count(*) from jobsupervisor.job j
+                    where j.id = a.id and j.owner = a.owner and j.attempt = a.attempt
+                ) > 0 then 'locked'
+                when jobsupervisor.is_completed(a.id, a.output_url) then 'completed'
+                else 'lease_lost'
+            end) as verdict
+    from ack a
+    left join verdict v on v.id = a.id and v.owner = a.owner and v.attempt = a.attempt
+) w
+group by w.verdict
 -- acks}
 union all
 select 'cancel', j.id, j.attempt, null, null, null, null, null, null, null, null, 0

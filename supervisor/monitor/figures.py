@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from renderer.outcome import Outcome
-from supervisor.model import Ending, Job
+from supervisor.model import Ack, Job
 from supervisor.monitor.metrics import Metrics
 from supervisor.monitor.recent import Recent
 from supervisor.store.queue_rows import QueueFigures
@@ -32,27 +32,34 @@ class Figures:
         self.on_event: Callable[[], None] = lambda: None
         """Called when anything below was told."""
 
-    def claimed(self, job: Job) -> None:
-        """Take note of a claim."""
-        self.metrics.claimed(job)
-        self.recent.claimed(job.waited, time.monotonic())
+    def claimed(self, jobs: Sequence[Job]) -> None:
+        """Take note of claims."""
+        if not jobs:
+            return
+        self.metrics.claimed(jobs)
+        self.recent.claimed(len(jobs), sum(job.waited for job in jobs), time.monotonic())
         self.on_event()
 
-    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
-        """Take note of what the database made of the end of a claim."""
-        self.metrics.settled(job, verdict, ending)
-        self.settled_claims += 1
-        self.on_event()
-        if ending is None or verdict == "lease_lost":
+    def settled(self, settled: Sequence[tuple[Ack, Job, str]]) -> None:
+        """Take note of what the database made of the ends of claims, each with its verdict."""
+        if not settled:
             return
-        if ending.outcome is Outcome.OK:
-            self.proven_at = ending.finished
-        elif ending.outcome is Outcome.INTERNAL:
-            # Ours to answer for (a disk that is full, a sandbox that fails): what went well before proves nothing any more.
-            self.proven_at = None
-        if ending.outcome not in _NOT_COUNTED:
-            response = job.waited + max(0.0, ending.finished - ending.started)
-            self.recent.ended(response, time.monotonic(), well=ending.outcome is Outcome.OK)
+        self.metrics.settled(settled)
+        self.settled_claims += len(settled)
+        self.on_event()
+        now = time.monotonic()
+        for (_, _, ending, _), job, verdict in settled:
+            if ending is None or verdict == "lease_lost":
+                continue
+            outcome = ending.outcome
+            if outcome is Outcome.OK:
+                self.proven_at = ending.finished
+            elif outcome is Outcome.INTERNAL:
+                # Ours to answer for (a disk that is full, a sandbox that fails): what went well before proves nothing any more.
+                self.proven_at = None
+            if outcome not in _NOT_COUNTED:
+                response = job.waited + max(0.0, ending.finished - ending.started)
+                self.recent.ended(response, now, well=outcome is Outcome.OK)
 
     def polled(self, queue: QueueFigures) -> None:
         """Take what a poll tells of the queue."""

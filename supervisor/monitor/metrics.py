@@ -5,10 +5,12 @@ Names are stable: dashboards and alert rules stand on them (docs/metrics.md list
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from renderer.outcome import Outcome
-from supervisor.model import Ending, Job
+from supervisor.model import Ack, Job
 from supervisor.monitor.tallies import Distribution, Tally
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
@@ -68,25 +70,24 @@ class Metrics:
         ):
             self.registry.register(each)
 
-    def claimed(self, job: Job) -> None:
-        """Count a claim."""
-        of = (job.kind,)
-        self._claims.counts[of] += 1
-        self._waits.observe(of, job.waited)
+    def claimed(self, jobs: Sequence[Job]) -> None:
+        """Count claims."""
+        self._claims.counts.update((job.kind,) for job in jobs)
+        for job in jobs:
+            self._waits.observe((job.kind,), job.waited)
 
-    def settled(self, job: Job, verdict: str, ending: Ending | None) -> None:
-        """Count what the database made of the end of a claim."""
-        kind = job.kind
-        self._jobs.counts[kind, verdict] += 1
-        if ending is None or verdict == "lease_lost":
-            return
-        self._attempts.counts[kind, ending.outcome.value] += 1
-        if ending.child_ended:
-            self._kills.counts[(ending.outcome.value,)] += 1
-        if ending.outcome is not Outcome.LOST:
-            self._renders.observe((kind,), max(0.0, ending.finished - ending.started))
-            if ending.peak_memory_bytes:
-                self._memory.observe((kind,), ending.peak_memory_bytes)
+    def settled(self, settled: Sequence[tuple[Ack, Job, str]]) -> None:
+        """Count what the database made of the ends of claims, each with its verdict."""
+        self._jobs.counts.update((job.kind, verdict) for _, job, verdict in settled)
+        ends = [(job.kind, ack.ending) for ack, job, verdict in settled if ack.ending and verdict != "lease_lost"]
+        self._attempts.counts.update((kind, ending.outcome.value) for kind, ending in ends)
+        for kind, ending in ends:
+            if ending.child_ended:
+                self._kills.counts[(ending.outcome.value,)] += 1
+            if ending.outcome is not Outcome.LOST:
+                self._renders.observe((kind,), max(0.0, ending.finished - ending.started))
+                if ending.peak_memory_bytes:
+                    self._memory.observe((kind,), ending.peak_memory_bytes)
 
     def child_spawned(self, seconds: float) -> None:
         """Count a child that came up."""

@@ -61,10 +61,10 @@ class Recent:
             self._slices.append(Slice(start))
         return self._slices[-1]
 
-    def claimed(self, waited: float, now: float) -> None:
-        """Take note of a claim, and of how long its job had waited."""
+    def claimed(self, jobs: int, waited: float, now: float) -> None:
+        """Take note of claims, and of how long their jobs had waited, in sum."""
         found = self._slice(now)
-        found.claimed += 1
+        found.claimed += jobs
         found.waited += waited
 
     def ended(self, response: float, now: float, *, well: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from renderer.outcome import Outcome
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.queue_rows import QueueFigures, ack_row, claimed_job, foreign_job, lost
+from supervisor.store.queue_rows import QueueFigures, ack_text, claimed_job, foreign_job, lost
 from supervisor.store.work_connection import WorkConnection
 
 
@@ -150,7 +151,8 @@ class QueueStore:
             "exchange",
             without=self._not_needed(acks, progress),
             owner=owner,
-            acks=_json([ack_row(ack) for ack in acks]),
+            acks=f"[{','.join([ack.text or ack_text(ack.job_id, ack.token, ack.ending) for ack in acks])}]",
+            clock=time.monotonic(),
             progress=_json(
                 [
                     {"id": job_id, "attempt": token.attempt, "progress": fraction}
@@ -187,7 +189,8 @@ class QueueStore:
                 case "holder":
                     answer.holders |= {row[3]}
                 case _:
-                    answer.verdicts.append(Verdict(job_id, number, what))
+                    found = [acks[int(place) - 1] for place in row[4].split(",")]
+                    answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
         return answer
 
     def _not_needed(self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float]) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from renderer.outcome import OFFENCES, UNCHARGED, Outcome
-from supervisor.model import Ack, Ending, Job, Token
+from supervisor.model import Ending, Job, Token
 
 
 @dataclass(slots=True)
@@ -93,37 +95,31 @@ def foreign_job(row: dict[str, Any]) -> Job:
     )
 
 
-def ack_row(ack: Ack) -> dict[str, Any]:
-    """Return an ack as the exchange reads it; ages instead of times, since clocks differ. What is null is left out."""
-    ending = ack.ending
+def ack_text(job_id: str, token: Token, ending: Ending | None) -> str:
+    """Return an ack as the exchange reads it: JSON. What is null is left out; times are of our monotonic clock."""
+    row: dict[str, Any] = {"id": job_id, "owner": token.owner, "attempt": token.attempt}
     if ending is None:
-        return {"id": ack.job_id, "owner": ack.token.owner, "attempt": ack.token.attempt, **_NEVER_BEGAN}
-    now = time.monotonic()
-    row = {
-        "id": ack.job_id,
-        "owner": ack.token.owner,
-        "attempt": ack.token.attempt,
-        "outcome": ending.outcome,
-        "charge": ending.outcome not in UNCHARGED,
-        "offence": ending.alone or ending.outcome in OFFENCES,
+        return orjson.dumps(row | {"charge": False, "offence": False}).decode()
+    outcome = ending.outcome
+    row |= {
+        "outcome": outcome,
+        "charge": outcome not in UNCHARGED,
+        "offence": ending.alone or outcome in OFFENCES,
         "progress": ending.progress,
-        "started_ago": now - ending.started,
-        "finished_ago": now - ending.finished,
+        "started": round(ending.started, 6),
+        "finished": round(ending.finished, 6),
         "peak_memory_bytes": ending.peak_memory_bytes,
         "cpu_seconds": ending.cpu_seconds,
         "timeout_seconds": ending.timeout_seconds,
         "memory_limit_bytes": ending.memory_limit_bytes,
     }
-    if ending.outcome is not Outcome.OK:
+    if outcome is not Outcome.OK:
         row |= {"error": ending.error, "exit_signal": ending.exit_signal, "stderr_tail": ending.stderr_tail}
-    if ending.artifact is not None:
+    if (artifact := ending.artifact) is not None:
         row |= {
-            "output_url": ending.artifact.url,
-            "output_sha256": ending.artifact.sha256,
-            "output_bytes": ending.artifact.size,
-            "content_type": ending.artifact.content_type,
+            "output_url": artifact.url,
+            "output_sha256": artifact.sha256,
+            "output_bytes": artifact.size,
+            "content_type": artifact.content_type,
         }
-    return row
-
-
-_NEVER_BEGAN = {"charge": False, "offence": False}
+    return orjson.dumps(row).decode()

@@ -28,6 +28,7 @@ EXCHANGE: dict[str, Any] = {
     "want": 1,
     "cursor": "",
     "below": None,
+    "clock": 0.0,
     "only": None,
     "arm": None,
     "offence_limit": 2,

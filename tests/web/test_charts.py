@@ -16,7 +16,7 @@ def hour(*ends: tuple[float, bool]) -> list[charts.Minute]:
     """Return the hour in which attempts ended so many seconds ago, well or not."""
     recent = Recent()
     for ago, well in sorted(ends, reverse=True):
-        recent.claimed(ago / 100, NOW - ago)
+        recent.claimed(1, ago / 100, NOW - ago)
         recent.ended(1.0, NOW - ago, well=well)
     return charts.minutes(recent.slices(NOW, 3600), NOW)
 
@@ -62,7 +62,7 @@ def test_an_hour_of_nothing_has_charts_too() -> None:
 def test_no_bar_leaves_its_chart(wait: float) -> None:
     """Whatever the longest wait is."""
     recent = Recent()
-    recent.claimed(wait, NOW)
+    recent.claimed(1, wait, NOW)
     chart = charts.waits(charts.minutes(recent.slices(NOW, 3600), NOW))
     (bar,) = chart.columns[0].bars
     assert chart.lines[-1][0] - 0.2 <= bar.y < bar.y + bar.height <= chart.bottom + 0.2
