@@ -261,6 +261,7 @@ class Dispatcher:
                 cursor=question.cursor,
                 below=question.below,
                 arm=question.arm,
+                holders=question.holders,
             )
         except DatabaseUnreachable:
             self._claims.put_back_moved(moved)

@@ -39,11 +39,14 @@ _WARY = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a claim asks beside its number: after which tenant, below which priority, and whether to be told of work."""
+    """What a claim asks beside its number: after which tenant, below which priority, and what it wants to be told."""
 
     cursor: str
     below: int | None
     arm: bool | None
+    """Of new work, from now on."""
+    holders: bool
+    """Who is writing to the queue."""
 
 
 @dataclass(slots=True)
@@ -109,7 +112,9 @@ class Lookout:
         if want:
             self._left_over, self._again_at, self._told_at = False, NEVER, NEVER
             self._heard = self._heard and self._below is not None
-        return Question(self._cursor, self._below, self._arm if want else None)
+        # The list is looked at after an arming, and until those that were on it then are gone.
+        holders = bool(want) and self.events and (self._unlisted or bool(self._holders))
+        return Question(self._cursor, self._below, self._arm if want else None, holders)
 
     def learn(self, answer: Exchanged, want: int, now: float, asked: float | None = None) -> None:
         """Take the answer to a claim of `want` jobs that was asked for at `asked`: what is due is so from then."""

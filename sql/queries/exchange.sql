@@ -29,6 +29,10 @@
 --   progress   where there is no progress
 --   ills       where every ack says `ok`: such a job ends, completed or cancelled
 --   only       where it is not one job that is asked for
+--   holders    where the caller does not ask who is writing
+--   limits     where no kind and no tenant is limited: the caller believes so until the answer `limited`, with which nothing is
+--              claimed; and the other way round, `unlimited` says that the long form is not needed
+--   free_for_all   with limits: what stands in their place where there are none
 --
 -- All parts see the snapshot from before the statement: a job that is acked here into `queued` is claimed by a later
 -- exchange, which `due` announces.
@@ -186,11 +190,16 @@ hinted as materialized (
         -- {ills
         exists (select from requeued r where r.run_at <= now()) or
         -- ills}
+        -- {limits
         exists (
             select from verdict v
             join jobsupervisor.kind k on k.name = v.kind
             where k.max_running is not null)
         or exists (select from verdict) and exists (select from jobsupervisor.user_limit)
+        -- limits}
+        -- {free_for_all
+        exists (select from limited where exists (select from verdict))
+        -- free_for_all}
 ),
 -- {ills
 -- Work to be tried again later: this supervisor may have no child free by then.
@@ -237,18 +246,34 @@ due_now as (
     where j.id = d.id
     returning j.id
 ),
+-- {free_for_all
+-- One row where anything is limited.
+limited as materialized (
+    select from (values (0)) as v(one)
+    where exists (select from jobsupervisor.user_limit)
+        or exists (select from jobsupervisor.kind k where k.max_running is not null)
+),
+-- free_for_all}
 -- The claim. Priority first; inside a priority the tenants in turn, from the one after `cursor` on; of each tenant its
 -- oldest jobs. Each step is a look into the index job_ready, so that the cost goes with what is wanted, not with how many
 -- jobs or tenants there are.
 kind_open as materialized (
     select k.name,
+        -- {limits
         case
             when k.max_running is null then null
             when not exists (select from jobsupervisor.job j where j.state = 'queued' and j.kind = k.name) then 0
             else coalesce(jobsupervisor.places('kind', k.name, k.max_running), -1)
         end as places
+        -- limits}
+        -- {free_for_all
+        null::integer as places
+        -- free_for_all}
     from jobsupervisor.kind k
     where %(want)s > 0 and %(only)s::uuid is null and k.name = any(%(kinds)s::text[]) and not k.paused
+        -- {free_for_all
+        and not exists (select from limited)
+        -- free_for_all}
 ),
 front as materialized (
     select k.name, k.places, t.priority
@@ -264,6 +289,7 @@ front as materialized (
 lane as materialized (
     select f.name, f.places, f.priority from front f where f.priority = (select max(g.priority) from front g)
 ),
+-- {limits
 -- Tenants that have all the places that their limit allows. Not exact, since nobody counts here; `places` is.
 full_tenant as materialized (
     select r.tenant
@@ -279,6 +305,7 @@ full_tenant as materialized (
     union
     select u.user_id from jobsupervisor.user_limit u where u.max_running = 0
 ),
+-- limits}
 -- The tenants in turn: from one to the next in the order of the index, once around.
 turn(n, tenant, lap) as (
     select 0::bigint, %(cursor)s::text, 0 where exists (select from lane)
@@ -305,11 +332,15 @@ turn(n, tenant, lap) as (
             limit 1
         ) h
     ) around
-    where t.n < %(want)s + (select count(*) from full_tenant)
+    where t.n < %(want)s
+        -- {limits
+            + (select count(*) from full_tenant)
+        -- limits}
         and coalesce(ahead.tenant, around.tenant) is not null
         and (case when ahead.tenant is null then 1 else t.lap end = 0
             or coalesce(ahead.tenant, around.tenant) <= %(cursor)s::text)
 ),
+-- {limits
 chosen as materialized (
     select t.n, t.tenant,
         case
@@ -329,6 +360,12 @@ chosen as materialized (
         limit 1
     ) u on true
 ),
+-- limits}
+-- {free_for_all
+chosen as materialized (
+    select t.n, t.tenant, null::integer as places from turn t where t.n > 0 order by t.n limit %(want)s
+),
+-- free_for_all}
 picked as materialized (
     select p.id, p.kind, p.kind_places, p.n, p.tenant_places, p.round,
         row_number() over (partition by p.kind order by p.round, p.n) as kind_round
@@ -462,6 +499,7 @@ where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
         exists (
             select from jobsupervisor.job j
             where j.state = 'delayed' and j.run_at <= now() and j.kind = any(%(kinds)s::text[]))
+        -- {limits
         or case
             when exists (select from jobsupervisor.user_limit)
                 then exists (select from chosen c where c.places is null or c.places > 0)
@@ -475,7 +513,19 @@ where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
                 where k.places is null
                     or k.places > (select count(*) from claimed c where c.kind = k.name)
             )
-        end)
+        end
+        -- limits}
+        -- {free_for_all
+        or exists (
+            select from kind_open k
+            cross join lateral (
+                select from jobsupervisor.job j
+                where j.state = 'queued' and j.kind = k.name and j.id not in (select f.id from free f)
+                limit 1
+            ) j)
+        -- free_for_all}
+    )
+-- {limits
 union all
 -- `busy`: another supervisor was counting the places of a limit, or had just taken a tenant's last ones; ask again in a
 -- moment. The next answer passes over a tenant that is full.
@@ -485,6 +535,16 @@ union all
 -- `blocked`: at this priority (in `attempt`) every tenant that has a job has all its places; ask below it.
 select 'blocked', null, (select max(l.priority) from lane l), null, null, null, null, null, null, null, null, 0
 where exists (select from lane) and not exists (select from chosen)
+union all
+select 'unlimited', null, null, null, null, null, null, null, null, null, null, 0
+where not exists (select from jobsupervisor.user_limit)
+    and not exists (select from jobsupervisor.kind k where k.max_running is not null)
+-- limits}
+-- {free_for_all
+union all
+select 'limited', null, null, null, null, null, null, null, null, null, null, 0 from limited
+-- free_for_all}
+-- {holders
 union all
 -- `holder`: who is writing to the queue just now, by virtual transaction; its jobs are not seen yet. Not the exchanges of
 -- supervisors, which say themselves what they leave for others (`hinted`): they are known by the lock on the table of
@@ -497,4 +557,5 @@ where (select count(*) from claimed) < %(want)s
     and l.database = (select d.oid from pg_database d where d.datname = current_database())
 group by l.virtualtransaction
 having not bool_or(l.relation = 'jobsupervisor.supervisor'::regclass)
+-- holders}
 order by position

@@ -45,7 +45,9 @@ class Exchanged:
     blocked: int | None = None
     """The priority at which every tenant that has a job has all its places."""
     holders: frozenset[str] = frozenset()
-    """Sessions that are writing to the queue, by virtual transaction."""
+    """Sessions that are writing to the queue, by virtual transaction, where that was asked for."""
+    limited: bool | None = None
+    """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks again."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,8 @@ class QueueStore:
         self._settings = settings
         self._only = only
         self._connection = WorkConnection()
+        self._limited = False
+        """Whether we believe that a kind or a tenant is limited."""
         self.name = name
         self.owner = 0
 
@@ -139,17 +143,41 @@ class QueueStore:
         cursor: str = "",
         below: int | None = None,
         arm: bool | None = None,
+        holders: bool = True,
     ) -> Exchanged:
         """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered.
 
         `cursor` is the tenant that was served last; `below` restricts the claim to lower priorities; `arm` says whether
-        to be told of new work.
+        to be told of new work; `holders`, whether to be told who is writing to the queue.
         """
+        answer = await self._exchange(acks, progress, kinds, want, cursor, below, arm, holders=holders)
+        if answer.limited is not None:
+            learned = answer.limited and not self._limited
+            self._limited = answer.limited
+            if learned and want:
+                # Somebody has set a limit since. The acks are done; what is claimed is claimed within it.
+                verdicts = answer.verdicts
+                answer = await self._exchange((), {}, kinds, want, cursor, below, arm, holders=holders)
+                answer.verdicts = verdicts
+        return answer
+
+    async def _exchange(
+        self,
+        acks: Sequence[Ack],
+        progress: Mapping[tuple[str, Token], float],
+        kinds: Sequence[str],
+        want: int,
+        cursor: str,
+        below: int | None,
+        arm: bool | None,
+        *,
+        holders: bool,
+    ) -> Exchanged:
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
         rows = await self._connection.tuples(
             "exchange",
-            without=self._not_needed(acks, progress),
+            without=self._not_needed(acks, progress, holders=holders),
             owner=owner,
             acks=f"[{','.join([ack.text or ack_text(ack.job_id, ack.token, ack.ending) for ack in acks])}]",
             clock=time.monotonic(),
@@ -188,21 +216,30 @@ class QueueStore:
                     answer.blocked = number
                 case "holder":
                     answer.holders |= {row[3]}
+                case "limited" | "unlimited":
+                    answer.limited = what == "limited"
                 case _:
                     found = [acks[int(place) - 1] for place in row[4].split(",")]
                     answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
         return answer
 
-    def _not_needed(self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float]) -> tuple[str, ...]:
+    def _not_needed(
+        self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float], *, holders: bool
+    ) -> tuple[str, ...]:
         """Return the parts of an exchange that would have nothing to do."""
-        parts = () if self._only else ("only",)
+        parts = ["free_for_all" if self._limited else "limits"]
         if not acks and not progress:
-            return ("acks", *parts)
-        if not progress:
-            parts = ("progress", *parts)
-        if all(ack.ending is not None and ack.ending.outcome is Outcome.OK for ack in acks):
-            parts = ("ills", *parts)
-        return parts
+            parts.append("acks")
+        else:
+            if not progress:
+                parts.append("progress")
+            if all(ack.ending is not None and ack.ending.outcome is Outcome.OK for ack in acks):
+                parts.append("ills")
+        if not self._only:
+            parts.append("only")
+        if not holders:
+            parts.append("holders")
+        return tuple(parts)
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
         """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""

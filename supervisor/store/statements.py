@@ -29,10 +29,19 @@ def query(name: str) -> str:
 
 
 @functools.cache
+def shortened(name: str, without: tuple[str, ...]) -> str:
+    """Return the text of a named query less the parts of those names: the lines from `-- {name` to `-- name}`."""
+    text = query(name)
+    for part in without:
+        text = re.sub(rf"^ *-- \{{{part}\n.*?^ *-- {part}\}}\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    return text
+
+
+@functools.cache
 def numbered(name: str, without: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
     """Return the text of a named query with $1, $2, … for its parameters, and the parameters' names in that order.
 
-    `without` names parts to leave out: the lines from `-- {name` to `-- name}`.
+    `without` as for `shortened`.
 
     It is what the server reads. Made once: a driver that makes it anew for each statement spends more on a long one than
     its way to the server takes.
@@ -42,10 +51,7 @@ def numbered(name: str, without: tuple[str, ...] = ()) -> tuple[str, tuple[str, 
     def number(match: re.Match[str]) -> str:
         return f"${names.setdefault(match[1], len(names) + 1)}" if match[1] else "%"
 
-    text = query(name)
-    for part in without:
-        text = re.sub(rf"^ *-- \{{{part}\n.*?^ *-- {part}\}}\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"%(?:\((\w+)\)s|%)", number, text)
+    text = re.sub(r"%(?:\((\w+)\)s|%)", number, shortened(name, without))
     return text, tuple(names)
 
 

@@ -14,7 +14,7 @@ from psycopg.rows import AsyncRowFactory, dict_row, tuple_row
 from psycopg.types.string import TextLoader
 
 from supervisor.errors import DatabaseUnreachable
-from supervisor.store.connection import connect_async, meaning
+from supervisor.store.connection import connect_async, is_pooled, meaning
 from supervisor.store.statements import numbered, sent
 
 T = TypeVar("T")
@@ -32,6 +32,9 @@ class WorkConnection:
         """Open it, in place of the one that there was. Raises DatabaseUnreachable."""
         await self.close()
         self._connection = await connect_async(url, application)
+        if not is_pooled(self._connection):
+            # From the first time on: to plan an exchange takes longer than to do it a dozen times.
+            self._connection.prepare_threshold = 0
         # Of an id nothing is asked but its text.
         self._connection.adapters.register_loader("uuid", TextLoader)
 
