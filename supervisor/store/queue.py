@@ -150,14 +150,14 @@ class QueueStore:
         `cursor` is the tenant that was served last; `below` restricts the claim to lower priorities; `arm` says whether
         to be told of new work; `holders`, whether to be told who is writing to the queue.
         """
-        answer = await self._exchange(acks, progress, kinds, want, cursor, below, arm, holders=holders)
+        answer = await self._exchange(acks, progress, kinds, want, cursor, below, arm=arm, holders=holders)
         if answer.limited is not None:
             learned = answer.limited and not self._limited
             self._limited = answer.limited
             if learned and want:
                 # Somebody has set a limit since. The acks are done; what is claimed is claimed within it.
                 verdicts = answer.verdicts
-                answer = await self._exchange((), {}, kinds, want, cursor, below, arm, holders=holders)
+                answer = await self._exchange((), {}, kinds, want, cursor, below, arm=arm, holders=holders)
                 answer.verdicts = verdicts
         return answer
 
@@ -169,8 +169,8 @@ class QueueStore:
         want: int,
         cursor: str,
         below: int | None,
-        arm: bool | None,
         *,
+        arm: bool | None,
         holders: bool,
     ) -> Exchanged:
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.

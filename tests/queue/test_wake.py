@@ -14,7 +14,7 @@ from psycopg import IsolationLevel
 
 from supervisor.lookout import NEVER, Lookout
 from supervisor.model import Job
-from supervisor.store.statements import query
+from supervisor.store.statements import shortened
 from tests.queue.support import KINDS, Queue, Supervisor, enqueue, heard, listening
 
 WAKE = "jobsupervisor_wake"
@@ -242,7 +242,7 @@ def test_other_supervisors_are_not_waited_for(database: str) -> None:
     with Queue(database) as queue, queue.connect(autocommit=False) as exchanging:
         a, b = queue.supervisor("a"), queue.supervisor("b")
         queue.enqueue()
-        exchanging.execute(query("exchange"), EXCHANGE | {"owner": b.owner})
+        exchanging.execute(shortened("exchange", ("free_for_all",)), EXCHANGE | {"owner": b.owner})
         assert holders(queue, a) == (0, 0)
         exchanging.rollback()
 
