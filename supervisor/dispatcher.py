@@ -37,6 +37,9 @@ _HUNG_SECONDS = 300.0
 """How long one turn may take. Its statements end within a minute each, by themselves or by the kernel's count (see
 supervisor/store/connection.py); behind a pooler, where no such limit can be set, this is what ends a wait for nothing."""
 
+_MANY_ACKS = 128
+"""That are worth a statement at once: it is the server that has nothing to do while more of them gather."""
+
 
 class Dispatcher:
     """The loop of one supervisor."""
@@ -222,7 +225,7 @@ class Dispatcher:
         return (
             time.monotonic() < self._due.gather_until
             and not self._pool.free
-            and 4 * self._claims.owes < ahead
+            and self._claims.owes < _MANY_ACKS
             and 2 * (len(self._claims.waiting) + self._pool.ahead) > ahead
         )
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-_MOMENT = 0.005
+_MOMENT = 0.02
 """Seconds between two batches, at least. What comes alone does not wait."""
 
 

@@ -89,13 +89,14 @@ def copied(output: OutputFile, directory: Path, content_type: str) -> Iterator[C
 
     Yields the copy, which is closed at the end. Raises BadOutput, or OSError for the disk's faults.
     """
-    if not stat.S_ISREG(os.fstat(output.own).st_mode):
+    found = os.fstat(output.own)
+    if not stat.S_ISREG(found.st_mode):
         raise BadOutput("the output must stay a regular file")
     if not is_media_type(content_type):
         raise BadOutput(f"content_type must be a media type, got {content_type[:100]!r}; image/png is one")
     target = unnamed(directory)
     try:
-        digest, size = _copy(output.own, target, content_type)
+        digest, size = _copy(output.own, target, found.st_size, content_type)
         # Asked of the copy: the child may still cut the file that it wrote to.
         if not size:
             raise BadOutput("the renderer wrote nothing to its output; write the artifact to `out`")
@@ -116,20 +117,26 @@ def unnamed(directory: Path, flags: int = 0) -> int:
         ) from None
 
 
-def _copy(source: int, target: int, content_type: str) -> tuple[str, int]:
-    """Copy and hash; return SHA-256 in hex and the size. Raises BadOutput when the first bytes belie the type."""
+def _copy(source: int, target: int, size: int, content_type: str) -> tuple[str, int]:
+    """Copy and hash; return SHA-256 in hex and the size. Raises BadOutput when the first bytes belie the type.
+
+    `size` is what it seems to be: so much and no more is made room for at once.
+    """
     digest = hashlib.sha256()
-    size = 0
+    done = 0
+    wanted = min(_CHUNK, size + 1)
     # Read by position: the offset is the child's too, and it may still move it.
-    while chunk := os.pread(source, _CHUNK, size):
-        if not size:
+    while chunk := os.pread(source, wanted, done):
+        if not done:
             _check_type(chunk, content_type)
         digest.update(chunk)
-        size += len(chunk)
+        done += len(chunk)
         view = memoryview(chunk)
         while view:
             view = view[os.write(target, view) :]
-    return digest.hexdigest(), size
+        if len(chunk) < wanted:
+            break  # its end
+    return digest.hexdigest(), done
 
 
 def _check_type(start: bytes, content_type: str) -> None:
