@@ -32,9 +32,6 @@ class WorkConnection:
         """Open it, in place of the one that there was. Raises DatabaseUnreachable."""
         await self.close()
         self._connection = await connect_async(url, application)
-        if not is_pooled(self._connection):
-            # From the first time on: to plan an exchange takes longer than to do it a dozen times.
-            self._connection.prepare_threshold = 0
         # Of an id nothing is asked but its text.
         self._connection.adapters.register_loader("uuid", TextLoader)
 
@@ -51,11 +48,20 @@ class WorkConnection:
     async def tuples(
         self, statement: str, /, without: tuple[str, ...] = (), **parameters: Any
     ) -> list[tuple[Any, ...]]:
-        """Run a named query and return its rows as tuples; `without` names parts of its text to leave out."""
-        return await self._run(tuple_row, statement, without, parameters)
+        """Run a named query and return its rows as tuples; `without` names parts of its text to leave out.
+
+        It is prepared from the first time on: to plan what needs such parts takes longer than to do it a dozen times.
+        """
+        return await self._run(tuple_row, statement, without, parameters, at_once=True)
 
     async def _run(
-        self, form: AsyncRowFactory[T], statement: str, without: tuple[str, ...], parameters: Mapping[str, Any]
+        self,
+        form: AsyncRowFactory[T],
+        statement: str,
+        without: tuple[str, ...],
+        parameters: Mapping[str, Any],
+        *,
+        at_once: bool = False,
     ) -> list[T]:
         connection = self._connection
         if connection is None:
@@ -65,7 +71,8 @@ class WorkConnection:
         try:
             text, names = numbered(statement, without)
             async with psycopg.AsyncRawCursor(connection, row_factory=form) as cursor:
-                await cursor.execute(text, [parameters[name] for name in names])
+                prepare = True if at_once and not is_pooled(connection) else None
+                await cursor.execute(text, [parameters[name] for name in names], prepare=prepare)
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, UnicodeError) as error:
             raise meaning(error, connection, statement) from error
