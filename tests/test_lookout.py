@@ -227,3 +227,22 @@ def test_without_events_nobody_is_waited_for() -> None:
     for claimed in ("ab", "ab", "ab", "", ""):
         assert send(lookout, Exchanged(claimed=jobs(*claimed), holders=frozenset({"1"}))) is None
     assert (lookout.look, lookout.wake_at) == (False, NEVER)
+
+
+def test_who_writes_is_asked_only_while_it_matters() -> None:
+    """After an arming, and until those that wrote then have ended: the list costs the server more than the claim."""
+    lookout = Lookout(INTERVAL, events=True)
+    lookout.learn_poll(Polled(), 0)
+    assert lookout.ask(2).holders is False  # the poll has listed them
+    lookout = saturated()
+    send(lookout, Exchanged())
+    question = lookout.ask(2)
+    assert (question.arm, question.holders) == (True, False)  # those that matter write when this is committed
+    lookout.learn(Exchanged(), 2, 0)
+    assert lookout.ask(2).holders
+    lookout.learn(Exchanged(holders=frozenset({"1/7"})), 2, 0)
+    assert lookout.ask(2).holders
+    lookout.learn(Exchanged(), 2, 0)
+    assert not lookout.ask(2).holders
+    assert not lookout.ask(0).holders
+    assert not Lookout(INTERVAL, events=False).ask(2).holders

@@ -99,6 +99,58 @@ def test_a_child_writes_to_one_file_after_the_other(tmp_path: Path) -> None:
     with_reuse("tenant", work)
 
 
+def test_a_child_holds_jobs_for_as_long_as_it_goes_on() -> None:
+    """Up to the share of jobs after which it is replaced, which is not the same for every child."""
+
+    async def work(pool: OneChild) -> None:
+        child = await pool.taken("noop", "a")
+        while child.number % 4 != 3:
+            child.kill(Outcome.INTERNAL, "another number is wanted")
+            pool.give_back(child, "noop", Outcome.INTERNAL)
+            child = await pool.taken("noop", "a")
+        runner = Runner(load({}), pool, ArtifactDirectory(Path("unused")))
+        done = asyncio.Event()
+        runner.start(noop(), child, lambda *_: done.set())
+        for jobs_done, holds_more in ((0, True), (10_500, True), (13_748, True), (13_749, False)):
+            child.jobs_done = jobs_done
+            assert (pool.with_room("noop", "a", 32, 60.0)[0] is child) is holds_more
+        child.jobs_done = 0
+        child.flush()
+        await done.wait()
+
+    with_reuse("tenant", work)
+
+
+def test_a_child_that_holds_many_is_left_alone() -> None:
+    """It gets more when half of them are done, as many as make a piece."""
+
+    async def work(pool: OneChild) -> None:
+        child = await pool.taken("noop", "a")
+        runner = Runner(load({}), pool, ArtifactDirectory(Path("unused")))
+        ended: list[object] = []
+        all_done = asyncio.Event()
+
+        def told(*_: object) -> None:
+            ended.append(None)
+            if len(ended) == 6:
+                all_done.set()
+
+        rooms = []
+        for _ in range(6):
+            runner.start(noop(), child, told)
+            rooms.append(pool.with_room("noop", "a", 8, 60.0))
+        assert rooms == [(child, 4), (child, 3), (child, 3), (child, 2), (child, 2), (None, 1)]
+        child.flush()
+        await all_done.wait()
+
+    with_reuse("tenant", work)
+
+
+def noop() -> Job:
+    """Return a job that does nothing."""
+    return Job("0190a1b2-0000-7000-8000-000000000001", Token(1, 1), "noop", "{}", "{}", None, None, "a", None)
+
+
 def svg(number: int, size: int) -> Job:
     """Return a job that draws a square of so many pixels."""
     drawing = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}"><rect width="9" height="9"/></svg>'

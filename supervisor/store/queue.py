@@ -154,7 +154,7 @@ class QueueStore:
         if answer.limited is not None:
             learned = answer.limited and not self._limited
             self._limited = answer.limited
-            if learned and want:
+            if learned and want and not self._only:
                 # Somebody has set a limit since. The acks are done; what is claimed is claimed within it.
                 verdicts = answer.verdicts
                 answer = await self._exchange((), {}, kinds, want, cursor, below, arm=arm, holders=holders)

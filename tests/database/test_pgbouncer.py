@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from supervisor.embedded import EmbeddedServer
 from supervisor.embedded.account import choose
+from supervisor.store.own_connection import OwnConnection
 from tests.database.support import changes, event, migrated_server
 from tests.service.support import PATIENCE, Queue, Service, artifact
 
@@ -140,6 +142,19 @@ def test_listening_directly_and_working_through_the_pooler(tmp_path: Path) -> No
             assert other.execute("show statement_timeout").fetchone() == ("0",)
             assert other.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
         assert service.stop() == 0
+
+
+def test_a_client_prepares_nothing_through_the_pooler() -> None:
+    """However often it sends the same: the next statement may go to another session."""
+    with migrated_server() as server, pooler(server) as pool:
+        own = OwnConnection(pool.url)
+        try:
+            for _ in range(5):
+                with own.use() as connection:
+                    connection.execute("select id from render_jobs where id = %s", [uuid4()])
+                    assert connection.execute("select count(*) from pg_prepared_statements").fetchone() == (0,)
+        finally:
+            own.close()
 
 
 def test_polling_through_the_pooler(tmp_path: Path) -> None:

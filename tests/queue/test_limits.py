@@ -16,7 +16,8 @@ import pytest
 from supervisor.lookout import Lookout
 from supervisor.model import Job
 from supervisor.store.queue import Exchanged, QueueStore
-from tests.queue.support import KINDS, Queue, ack_of, settings_for
+from supervisor.store.statements import sent
+from tests.queue.support import KINDS, Queue, ack_of, heard, listening, settings_for
 
 SUPERVISORS = 4
 LIMIT = 3
@@ -208,3 +209,59 @@ def test_what_another_holds_is_more(database: str) -> None:
         answer = a.exchange(want=1)
         assert (answer.claimed, answer.more) == ([], True)
         assert len(a.exchange(want=1).claimed) == 1
+
+
+def test_a_limit_is_met_by_who_did_not_know_of_it(database: str) -> None:
+    """Set between two claims, it holds for the next; it costs one statement more, once; lifted, it costs none."""
+    with Queue(database) as queue:
+        a = queue.supervisor("a")
+        queue.client.execute("select enqueue_render('noop', '{}') from generate_series(1, 40)")
+        first = a.claim(5)
+        assert len(first) == 5
+        queue.client.execute("select set_render_limit(kind => 'noop', max_running => 6)")
+        before = sent["exchange"]
+        answer = a.exchange(*(ack_of(job) for job in first[:3]), want=10)
+        assert [verdict.verdict for verdict in answer.verdicts] == ["completed"] * 3
+        # Counted when the acks were done: two of the first, and as many more as there are places.
+        assert len(answer.claimed) == 4
+        assert sent["exchange"] == before + 2
+        assert (a.exchange(want=10).claimed, sent["exchange"]) == ([], before + 3)
+        queue.client.execute("select set_render_limit(kind => 'noop')")
+        assert len(a.exchange(want=10).claimed) == 10
+        assert len(a.exchange(want=10).claimed) == 10
+        assert sent["exchange"] == before + 5
+
+
+def test_a_limit_of_tenants_is_met_likewise(database: str) -> None:
+    """By a claim, and by an ack: who has places to give says so to the others."""
+    with Queue(database) as queue, listening(queue, "jobsupervisor_wake") as others:
+        a = queue.supervisor("a")
+        queue.client.execute("select enqueue_render('noop', '{}', user_id => 'u') from generate_series(1, 5)")
+        one = a.claim_one()
+        queue.client.execute("select set_render_limit(user_id => '*', max_running => 2)")
+        heard(queue, others)
+        a.exchange(ack_of(one))
+        assert heard(queue, others) == [("jobsupervisor_wake", "")]
+        assert len(a.exchange(want=5).claimed) == 2
+        assert a.exchange(want=5).claimed == []
+
+
+def test_one_job_that_is_asked_for_is_claimed_past_limits(database: str) -> None:
+    """As `render` does, also where it did not know of them."""
+    with Queue(database) as queue:
+        queue.enqueue()
+        queue.client.execute("select set_render_limit(kind => 'noop', max_running => 1)")
+        queue.enqueue()
+        queue.supervisor("a").claim_one()
+
+        async def claimed() -> list[str]:
+            store = QueueStore(settings_for(database, "b"), "b", only=str(other))
+            try:
+                await store.connect()
+                await store.register(KINDS)
+                return [job.id for job in (await store.exchange([], {}, list(KINDS), 1)).claimed]
+            finally:
+                await store.close()
+
+        other = next(str(row[0]) for row in queue.client.execute("select id from render_jobs where status = 'queued'"))
+        assert queue.run(claimed()) == [other]
