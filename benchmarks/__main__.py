@@ -17,8 +17,8 @@ from benchmarks.figure import Figure, number
 from benchmarks.size import Size
 
 QUESTIONS = (
-    "statements", "idle", "day", "latency", "reaction", "respawn", "enqueue", "throughput", "scale", "snapshot",
-    "efficiency", "disk", "memory", "cpu",
+    "statements", "idle", "day", "latency", "reaction", "respawn", "enqueue", "throughput", "scale", "growth",
+    "snapshot", "efficiency", "disk", "memory", "cpu",
 )  # fmt: skip
 """In the order in which they run: modules of this package, each with a function `measure`."""
 

@@ -23,9 +23,11 @@ from renderer.kinds import svg
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 WIDTH, LEFT, BAR, ROW, HEAD, FOOT = 960, 400, 12, 40, 58, 26
+PANEL = 240
 FAR_APART = 50.0
 """Beyond so many times the smallest value, bars are drawn by the logarithm: else the small ones are not to be seen."""
 OURS, FLOOR, INK, FAINT, PAPER = "#2563eb", "#94a3b8", "#0f172a", "#64748b", "#ffffff"
+CURVES = {"enqueue": "#2563eb", "exchange": "#c2410c"}
 Record = dict[str, Any]
 
 
@@ -42,7 +44,8 @@ def main() -> int:
     for question, records in found["figures"].items():
         if records:
             path = options.out / f"bench-{question.replace(' ', '-').replace(',', '')}.png"
-            path.write_bytes(draw(chart(question, records, caption(found["machine"]))))
+            drawing = curves if all("rows" in record["details"] for record in records) else chart
+            path.write_bytes(draw(drawing(question, records, caption(found["machine"]))))
             print(path)
     return 0
 
@@ -74,6 +77,61 @@ def chart(question: str, records: list[Record], below: str) -> str:
             parts.append(_bar(top + 4 + BAR, length(record["floor"]), FLOOR, number(record["floor"])))
     parts += [_text(16, height - 9, below, 11, FAINT), "</svg>"]
     return "".join(parts)
+
+
+def curves(question: str, records: list[Record], below: str) -> str:
+    """Return a chart as SVG: how many times the floor each takes, over the number of rows; the median, and dashed the p99."""
+    panels = sorted({record["question"].rsplit(" ", 1)[1] for record in records}, reverse=True)
+    height = HEAD + PANEL + 40 + FOOT
+    top_ratio = max(2.0, *(max(record["ratio"], record["details"]["p99 ratio"]) for record in records)) * 1.05
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="Lato">',
+        f'<rect width="{WIDTH}" height="{height}" fill="{PAPER}"/>',
+        _text(
+            16, 26, f"{question}: times what the same takes on an empty database (dashed: the 99th percentile)", 16, INK
+        ),
+    ]
+    for number_of, panel in enumerate(panels):
+        chosen = [record for record in records if record["question"].endswith(panel)]
+        left = 60 + number_of * WIDTH / len(panels)
+        parts.append(_panel(panel, chosen, left, WIDTH / len(panels) - 150, top_ratio))
+    parts += [_text(16, height - 9, below, 11, FAINT), "</svg>"]
+    return "".join(parts)
+
+
+def _panel(name: str, records: list[Record], left: float, width: float, top_ratio: float) -> str:
+    rows = sorted({record["details"]["rows"] for record in records})
+    decades = math.log10(rows[-1] / rows[0]) or 1.0
+
+    def across(count: float) -> float:
+        return left + math.log10(count / rows[0]) / decades * width
+
+    def down(ratio: float) -> float:
+        return HEAD + PANEL * (1 - ratio / top_ratio)
+
+    parts = [
+        f'<line x1="{left}" x2="{left + width}" y1="{down(ratio):.1f}" y2="{down(ratio):.1f}" stroke="{FLOOR}" stroke-width="0.7"/>'
+        + _text(left - 8, down(ratio) + 4, number(ratio), 11, FAINT, "end")
+        for ratio in (0.0, 0.5, 1.0, 1.5, 2.0)
+    ]
+    parts += [_text(across(count), HEAD + PANEL + 18, _rounded(count), 11, FAINT, "middle") for count in rows]
+    parts.append(_text(left + width / 2, HEAD + PANEL + 36, f"jobs {name}", 12, INK, "middle"))
+    for what, colour in CURVES.items():
+        own = sorted((r["details"]["rows"], r) for r in records if r["question"].startswith(f"{what} "))
+        for of, dashes in (("ratio", ""), ("p99 ratio", ' stroke-dasharray="3 4"')):
+            values = [(across(count), down(r["ratio"] if of == "ratio" else r["details"][of])) for count, r in own]
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in values)
+            parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
+            if own and of == "ratio":
+                parts.append(_text(left + width + 8, values[-1][1] + 4, what, 12, colour))
+    return "".join(parts)
+
+
+def _rounded(count: float) -> str:
+    for least, unit in ((1_000_000, " M"), (1_000, " k")):
+        if count >= least:
+            return f"{count / least:g}{unit}"
+    return f"{count:g}"
 
 
 def scale(values: list[float]) -> tuple[Callable[[float], float], str]:

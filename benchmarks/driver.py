@@ -20,6 +20,8 @@ from supervisor.store.migrate import migrate
 Connection = psycopg.Connection[Any]
 
 STOP_SECONDS = 60.0
+SIZES = {"shared_buffers": "128MB"}
+"""PostgreSQL's own default; the server of `jobsupervisor demo` takes less, which no service would run on."""
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 SETTINGS = "select name, setting from pg_settings where name = any(%s)"
 told: dict[str, str] = {}
@@ -29,7 +31,7 @@ told: dict[str, str] = {}
 @contextlib.contextmanager
 def database(**options: str) -> Iterator[EmbeddedServer]:
     """Run a server that syncs to disk as a real one does, with the schema installed."""
-    with EmbeddedServer.start(options={**DURABLE, **options}) as server:
+    with EmbeddedServer.start(options={**DURABLE, **SIZES, **options}) as server:
         migrate(server.url())
         if not told:
             with connect(server.url()) as client:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from benchmarks.driver import alternately, connect, database, free_port, service
+from benchmarks.driver import Connection, alternately, connect, database, free_port, service
 from benchmarks.figure import Figure, Goal, latency
 from benchmarks.fill import Load, fill
 from benchmarks.hand import Hand
@@ -49,29 +49,35 @@ def measure(size: Size) -> list[Figure]:
 
 
 def _measure(server: EmbeddedServer, load: Load, rounds: int, asks: int) -> list[Figure]:
-    with _full(server, load):
-        figures = _statements(server, load, rounds)
+    with full_database(server):
+        with connect(server.url(FULL)) as client:
+            fill(client, load, KIND)
+        taken = in_turns(server, rounds)
+        found = dict(zip(("exchange", "poll"), _plans(server), strict=True))
+        figures = [
+            _figure(f"{what} with {load.name}", *both, {what: found[what]} if what in found else None)
+            for what, both in taken.items()
+        ]
         return figures + _pages(server, load, asks)
 
 
 @contextmanager
-def _full(server: EmbeddedServer, load: Load) -> Iterator[None]:
-    """Provide the full database, and drop it afterwards."""
+def full_database(server: EmbeddedServer) -> Iterator[None]:
+    """Provide a second database, to be filled, and drop it afterwards; the first one is empty."""
     with connect(server.url(EMPTY)) as admin:
         admin.execute("truncate jobsupervisor.job, jobsupervisor.finished_job, jobsupervisor.attempt")
         # Statistics as they are on the full one: it is its rows that are asked about.
         admin.execute("vacuum analyze")
         admin.execute(f"create database {FULL}")
         migrate(server.url(FULL))
-        with connect(server.url(FULL)) as client:
-            fill(client, load, KIND)
         try:
             yield
         finally:
             admin.execute(f"drop database {FULL} with (force)")
 
 
-def _statements(server: EmbeddedServer, load: Load, rounds: int) -> list[Figure]:
+def in_turns(server: EmbeddedServer, rounds: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Enqueue, exchange and poll on both in turns; return for each the seconds on the full one and on the empty one."""
     with (
         Hand(server.url(EMPTY), "empty", [KIND]) as empty_hand,
         Hand(server.url(FULL), "full", [KIND]) as full_hand,
@@ -79,23 +85,19 @@ def _statements(server: EmbeddedServer, load: Load, rounds: int) -> list[Figure]
         connect(server.url(FULL)) as full_client,
     ):
 
-        def enqueue(name: str) -> float:
-            client = empty_client if name == EMPTY else full_client
+        def enqueue(client: Connection) -> float:
             started = time.perf_counter()
             client.execute("select enqueue_render('noop', '{}')")
             return time.perf_counter() - started
 
-        pieces: list[Callable[[], float]] = [partial(enqueue, name) for name in (EMPTY, FULL)]
-        pieces += [empty_hand.exchange, full_hand.exchange, empty_hand.poll, full_hand.poll]
+        pieces: list[Callable[[], float]] = [partial(enqueue, full_client), partial(enqueue, empty_client)]
+        pieces += [full_hand.exchange, empty_hand.exchange, full_hand.poll, empty_hand.poll]
         # Past the fifth time a statement is prepared, and past the tenth its plan is chosen.
         alternately(min(rounds, 12), *pieces)
-        empty_in, full_in, empty_out, full_out, empty_poll, full_poll = alternately(rounds, *pieces)
-    found = _plans(server)
-    return [
-        _figure(f"enqueue with {load.name}", full_in, empty_in),
-        _figure(f"exchange with {load.name}", full_out, empty_out, {"exchange": found[0]}),
-        _figure(f"poll with {load.name}", full_poll, empty_poll, {"poll": found[1]}),
-    ]
+        taken = alternately(rounds, *pieces)
+    return {
+        name: (taken[2 * place], taken[2 * place + 1]) for place, name in enumerate(("enqueue", "exchange", "poll"))
+    }
 
 
 def _plans(server: EmbeddedServer) -> tuple[str, str]:

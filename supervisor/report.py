@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -77,7 +78,7 @@ class Reporter:
     def settled(self, settled: Sequence[tuple[Ack, Job, str]]) -> None:
         """Tell what the database made of the ends of claims, each with its verdict."""
         self._figures.settled(settled)
-        self._status.ended("retried" if verdict == "queued" else verdict for _, _, verdict in settled)
+        self._status.ended(Counter("retried" if verdict == "queued" else verdict for _, _, verdict in settled))
         logs_good = tells(logging.INFO)
         for (_, _, ending, _), job, verdict in settled:
             if verdict == "lease_lost":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from supervisor import notify
 
@@ -44,9 +44,9 @@ class StatusLine:
             self._counts = counts
             self._changed()
 
-    def ended(self, hows: Iterable[str]) -> None:
-        """Count the ends of attempts: completed, failed, retried or another."""
-        self._ended.update(hows)
+    def ended(self, counts: Mapping[str, int]) -> None:
+        """Count the ends of attempts: completed, failed, retried or another → how many."""
+        self._ended.update(counts)
         self._changed()
 
     @property

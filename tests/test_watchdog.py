@@ -98,7 +98,7 @@ def test_the_status_line_is_told_when_it_changed(
         timers.pop()()
         line.counts((1, 0, 0))
         for done in range(100):
-            line.ended("completed" if done else "retried")
+            line.ended({"completed" if done else "retried": 1})
         line.counts((0, 0, 0))
         timers.pop()()
         assert len(timers) == 1

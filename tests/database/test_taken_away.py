@@ -68,10 +68,10 @@ def test_what_acknowledges_is_taken_away(database: str, tmp_path: Path) -> None:
     """A claim does not read what only an acknowledgement writes: the first job that ends says what is missing."""
     with psycopg.connect(database, autocommit=True) as operator, Service(database, tmp_path) as service:
         service.ready()
-        take_away(operator, "drop table jobsupervisor.dead_letter cascade")
+        take_away(operator, "drop table jobsupervisor.attempt cascade")
         operator.execute("select enqueue_render('noop', '{}')")
         line = last_words(service)
-        assert 'refused it for good: relation "jobsupervisor.dead_letter" does not exist (SQLSTATE 42P01)' in line
+        assert 'refused it for good: relation "jobsupervisor.attempt" does not exist (SQLSTATE 42P01)' in line
 
 
 @pytest.fixture
