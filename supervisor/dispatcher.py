@@ -28,7 +28,8 @@ from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
-from supervisor.store.queue import Exchanged, QueueStore, Verdict
+from supervisor.store.exchange import Exchanged, Verdict
+from supervisor.store.queue import QueueStore
 from supervisor.timetable import NEVER, Timetable
 
 log = structlog.get_logger()

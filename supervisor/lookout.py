@@ -23,7 +23,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from supervisor.store.queue import Exchanged, Polled
+from supervisor.store.exchange import Exchanged
+from supervisor.store.queue import Polled
 
 NEVER = float("inf")
 _TIME = re.compile(r"[0-9]{1,12}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from supervisor.lookout import NEVER, Lookout
 from supervisor.model import Job, Token
-from supervisor.store.queue import Exchanged, Polled, Verdict
+from supervisor.store.exchange import Exchanged, Verdict
+from supervisor.store.queue import Polled
 
 INTERVAL = 60.0
 

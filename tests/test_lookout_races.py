@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from supervisor.lookout import NEVER, Lookout, Question
 from supervisor.model import Job, Token
-from supervisor.store.queue import Exchanged, Polled
+from supervisor.store.exchange import Exchanged
+from supervisor.store.queue import Polled
 
 INTERVAL = 4
 CHILDREN = 1

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -16,38 +16,9 @@ from renderer.outcome import Outcome
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.queue_rows import QueueFigures, ack_text, claimed_job, foreign_job, lost
+from supervisor.store.exchange import Exchanged, answered, not_needed
+from supervisor.store.queue_rows import QueueFigures, ack_text, foreign_job, lost
 from supervisor.store.work_connection import WorkConnection
-
-
-class Verdict(NamedTuple):
-    """What the database made of an ack: completed, failed, cancelled, queued, given_back, lease_lost or locked."""
-
-    job_id: str
-    attempt: int
-    verdict: str
-
-
-@dataclass(slots=True)
-class Exchanged:
-    """The answer to an exchange. `due` is in seconds from now."""
-
-    claimed: list[Job] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    due: float | None = None
-    more: bool = False
-    """Something is left to claim, or was a moment ago."""
-    became_due: int = 0
-    """Jobs that this exchange has queued, and the next one can claim."""
-    busy: bool = False
-    """Somebody else was counting the places of a limit."""
-    blocked: int | None = None
-    """The priority at which every tenant that has a job has all its places."""
-    holders: frozenset[str] = frozenset()
-    """Sessions that are writing to the queue, by virtual transaction, where that was asked for."""
-    limited: bool | None = None
-    """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks again."""
 
 
 @dataclass(slots=True)
@@ -79,8 +50,13 @@ class QueueStore:
         self.owner = 0
 
     async def connect(self) -> None:
-        """Open the work connection."""
+        """Open the work connection, and have the server plan what the first jobs need: it takes longer than they do."""
         await self._connection.connect(self._settings.require_database(), f"jobsupervisor {self.name} work")
+        if self._connection.prepares:
+            claim = self._without(acks=False)
+            end = self._without(acks=True)
+            for without in (claim, end):
+                await self._connection.tuples("exchange", without, **self._told(0, (), {}))
 
     async def close(self) -> None:
         """Close the work connection."""
@@ -175,71 +151,48 @@ class QueueStore:
     ) -> Exchanged:
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
-        rows = await self._connection.tuples(
-            "exchange",
-            without=self._not_needed(acks, progress, holders=holders),
-            owner=owner,
-            acks=f"[{','.join([ack.text or ack_text(ack.job_id, ack.token, ack.ending) for ack in acks])}]",
-            clock=time.monotonic(),
-            progress=_json(
+        without = self._without(
+            acks=bool(acks or progress),
+            progress=bool(progress),
+            ills=any(ack.ending is None or ack.ending.outcome is not Outcome.OK for ack in acks),
+            holders=holders,
+        )
+        told = self._told(owner, acks, progress) | {
+            "kinds": list(kinds),
+            "want": want if owner else 0,
+            "cursor": cursor,
+            "below": below,
+            "arm": arm,
+        }
+        rows = await self._connection.tuples("exchange", without, **told)
+        return answered(rows, acks, owner)
+
+    def _told(self, owner: int, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float]) -> dict[str, Any]:
+        """Return the parameters of an exchange that claims nothing."""
+        return {
+            "owner": owner,
+            "acks": f"[{','.join([ack.text or ack_text(ack.job_id, ack.token, ack.ending) for ack in acks])}]",
+            "clock": time.monotonic(),
+            "progress": _json(
                 [
                     {"id": job_id, "attempt": token.attempt, "progress": fraction}
                     for (job_id, token), fraction in progress.items()
                     if token.owner == owner
                 ]
             ),
-            kinds=list(kinds),
-            want=want if owner else 0,
-            cursor=cursor,
-            below=below,
-            arm=arm,
-            only=self._only,
-            offence_limit=self._settings.offence_limit,
-            max_attempts=self._settings.max_attempts,
-            retry_delay=self._settings.retry_delay_seconds,
-        )
-        answer = Exchanged()
-        for row in rows:
-            what, job_id, number = row[:3]
-            match what:
-                case "claimed":
-                    answer.claimed.append(claimed_job(row, owner))
-                case "cancel":
-                    answer.cancelled.append(job_id)
-                case "due":
-                    answer.due = row[10]
-                case "more":
-                    answer.more, answer.became_due = True, number
-                case "busy":
-                    answer.busy = True
-                case "blocked":
-                    answer.blocked = number
-                case "holder":
-                    answer.holders |= {row[3]}
-                case "limited" | "unlimited":
-                    answer.limited = what == "limited"
-                case _:
-                    found = [acks[int(place) - 1] for place in row[4].split(",")]
-                    answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
-        return answer
+            "kinds": [],
+            "want": 0,
+            "cursor": "",
+            "below": None,
+            "arm": None,
+            "only": self._only,
+            "offence_limit": self._settings.offence_limit,
+            "max_attempts": self._settings.max_attempts,
+            "retry_delay": self._settings.retry_delay_seconds,
+        }
 
-    def _not_needed(
-        self, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float], *, holders: bool
-    ) -> tuple[str, ...]:
-        """Return the parts of an exchange that would have nothing to do."""
-        parts = ["free_for_all" if self._limited else "limits"]
-        if not acks and not progress:
-            parts.append("acks")
-        else:
-            if not progress:
-                parts.append("progress")
-            if all(ack.ending is not None and ack.ending.outcome is Outcome.OK for ack in acks):
-                parts.append("ills")
-        if not self._only:
-            parts.append("only")
-        if not holders:
-            parts.append("holders")
-        return tuple(parts)
+    def _without(self, **needed: bool) -> tuple[str, ...]:
+        return not_needed(limits=self._limited, only=self._only is not None, **needed)
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
         """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""

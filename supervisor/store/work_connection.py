@@ -35,6 +35,11 @@ class WorkConnection:
         # Of an id nothing is asked but its text.
         self._connection.adapters.register_loader("uuid", TextLoader)
 
+    @property
+    def prepares(self) -> bool:
+        """Whether statements can be prepared on it: not where a pooler is in the way."""
+        return self._connection is not None and not is_pooled(self._connection)
+
     async def close(self) -> None:
         """Close it."""
         if self._connection is not None:

@@ -24,7 +24,8 @@ from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Artifact, Ending, Job, Token
 from supervisor.retention import Kept, keep_house
 from supervisor.settings import Settings, load
-from supervisor.store.queue import Exchanged, Polled, QueueStore
+from supervisor.store.exchange import Exchanged
+from supervisor.store.queue import Polled, QueueStore
 from supervisor.store.statements import query
 
 T = TypeVar("T")

@@ -15,7 +15,8 @@ import pytest
 
 from supervisor.lookout import Lookout
 from supervisor.model import Job
-from supervisor.store.queue import Exchanged, QueueStore
+from supervisor.store.exchange import Exchanged
+from supervisor.store.queue import QueueStore
 from supervisor.store.statements import sent
 from tests.queue.support import KINDS, Queue, ack_of, heard, listening, settings_for
 
