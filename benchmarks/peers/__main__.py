@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine, results
-from benchmarks.driver import DURABLE, connect
+from benchmarks.driver import DURABLE, SIZES, connect
 from benchmarks.figure import Figure, number, percentile
 from benchmarks.peers.contender import Contender, Ourselves, PeerContender
 from benchmarks.peers.install import install
@@ -44,7 +44,7 @@ def main() -> int:
     described = machine.description()
     samples: Samples = defaultdict(lambda: defaultdict(list))
     with (
-        EmbeddedServer.start(options=DURABLE) as server,
+        EmbeddedServer.start(options={**DURABLE, **SIZES}) as server,
         counting(server.socket_directory / f".s.PGSQL.{server.port}") as proxy,
     ):
         for number_, contender in enumerate(contenders):
@@ -53,7 +53,7 @@ def main() -> int:
             for number_, contender in enumerate(contenders):
                 print(f"round {round_ + 1}: {contender.name}", file=sys.stderr)
                 _measure(contender, f"contender{number_}", server, proxy, options, samples)
-    described |= {"load_after": machine.load(), "settings": DURABLE}
+    described |= {"load_after": machine.load(), "settings": DURABLE | SIZES}
     figures = {question: _figures(question, samples) for question in UNITS}
     _print(figures)
     if not options.no_results:
