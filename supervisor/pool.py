@@ -33,7 +33,7 @@ _JOBS_PER_CHILD = 10_000
 _CHILD_SECONDS = 3600.0
 _CHILD_GROWTH = 64 * 1024 * 1024
 _LOOKED_AT = 16
-"""After so many jobs each it is looked at whether a child has had enough."""
+"""Of so many jobs in a row, one leads to a look at how large its child has grown; or at anything, where the child holds more."""
 _GOES_ON = frozenset({Outcome.OK, Outcome.INVALID})
 _BACKOFF = (0.1, 10.0)
 """Seconds before the next try after children failed to come up: first and longest."""
@@ -223,16 +223,19 @@ class Pool:
             and info is not None
             and info.reusable
             and outcome in _GOES_ON
-            # A look into /proc, at clock and count costs as much as a short job: one in sixteen finds a leak as well.
-            and (child.jobs_done % _LOOKED_AT > 0 or not self._is_worn(child))
+            and not self._is_worn(child)
         )
 
     @staticmethod
     def _is_worn(child: Child) -> bool:
+        """Whether it has had enough. It is looked at now and then: a look into /proc costs more than a short job."""
+        has_its_turn = child.jobs_done % _LOOKED_AT == 0
+        if child.held and not has_its_turn:
+            return False
         return (
             child.jobs_done >= _share(child)
             or time.monotonic() - child.born >= _CHILD_SECONDS * _spread(child)
-            or child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH
+            or (has_its_turn and child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH)
         )
 
     def _retire(self, child: Child) -> None:

@@ -97,6 +97,28 @@ def test_a_chart_is_drawn() -> None:
     assert picture.startswith(b"\x89PNG")
 
 
+def test_growth_is_drawn_as_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A panel for what is queued and one for what is finished, a line for each statement, its ratio over the rows."""
+    figures = [
+        Figure(f"{what} with {rows:,} {state}", rows / 1e6, "ms", 1.0, {"p99 ratio": rows / 5e5, "rows": rows})
+        for state in ("queued", "finished")
+        for what in ("enqueue", "exchange")
+        for rows in (1_000, 1_000_000, 3_000_000)
+    ]
+    text = charts.curves("growth", [figure.record() for figure in figures], charts.caption(MACHINE))
+    assert text.count("<polyline") == 8
+    assert "jobs queued" in text
+    assert "jobs finished" in text
+    assert "3 M" in text
+    written = write(MACHINE, "tiny", {"growth": figures}, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["charts", str(written), "--out", str(tmp_path / "pictures")])
+    assert charts.main() == 0
+    assert (tmp_path / "pictures" / "bench-growth.png").read_bytes().startswith(b"\x89PNG")
+    assert "bench-growth.png" in capsys.readouterr().out
+
+
 def test_the_day_is_the_same_each_time() -> None:
     """It has a quiet night, bursts and jobs for later, all of them due within it."""
     day = trace.day()
