@@ -121,6 +121,21 @@ def test_a_child_holds_jobs_for_as_long_as_it_goes_on() -> None:
     with_reuse("tenant", work)
 
 
+def test_an_old_child_is_replaced_after_whatever_job() -> None:
+    """It is looked at each time that it has nothing more to do, however few jobs it had."""
+
+    async def work(pool: OneChild) -> None:
+        first = await one_job(pool, "a")
+        assert await one_job(pool, "a") == first
+        child = await pool.taken("noop", "a")
+        child.born -= 6000
+        child.jobs_done += 1
+        pool.give_back(child, "noop", Outcome.OK)
+        assert await one_job(pool, "a") != first
+
+    with_reuse("tenant", work)
+
+
 def test_a_child_that_holds_many_is_left_alone() -> None:
     """It gets more when half of them are done, as many as make a piece."""
 
