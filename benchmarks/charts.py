@@ -91,10 +91,15 @@ def curves(question: str, records: list[Record], below: str) -> str:
             16, 26, f"{question}: times what the same takes on an empty database (dashed: the 99th percentile)", 16, INK
         ),
     ]
+    for place, (what, colour) in enumerate(CURVES.items()):
+        left = 16 + 100 * place
+        parts.append(
+            f'<rect x="{left}" y="36" width="10" height="10" fill="{colour}"/>' + _text(left + 16, 45, what, 12, FAINT)
+        )
     for number_of, panel in enumerate(panels):
         chosen = [record for record in records if record["question"].endswith(panel)]
         left = 60 + number_of * WIDTH / len(panels)
-        parts.append(_panel(panel, chosen, left, WIDTH / len(panels) - 150, top_ratio))
+        parts.append(_panel(panel, chosen, left, WIDTH / len(panels) - 100, top_ratio))
     parts += [_text(16, height - 9, below, 11, FAINT), "</svg>"]
     return "".join(parts)
 
@@ -122,8 +127,6 @@ def _panel(name: str, records: list[Record], left: float, width: float, top_rati
             values = [(across(count), down(r["ratio"] if of == "ratio" else r["details"][of])) for count, r in own]
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in values)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
-            if own and of == "ratio":
-                parts.append(_text(left + width + 8, values[-1][1] + 4, what, 12, colour))
     return "".join(parts)
 
 
