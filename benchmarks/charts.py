@@ -98,8 +98,8 @@ def curves(question: str, records: list[Record], below: str) -> str:
         )
     for number_of, panel in enumerate(panels):
         chosen = [record for record in records if record["question"].endswith(panel)]
-        left = 60 + number_of * WIDTH / len(panels)
-        parts.append(_panel(panel, chosen, left, WIDTH / len(panels) - 100, top_ratio))
+        start = 60 + number_of * WIDTH / len(panels)
+        parts.append(_panel(panel, chosen, start, WIDTH / len(panels) - 100, top_ratio))
     parts += [_text(16, height - 9, below, 11, FAINT), "</svg>"]
     return "".join(parts)
 
