@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.driver import connect, database
-from benchmarks.figure import Figure, latency
+from benchmarks.figure import Figure
 from benchmarks.fill import Load, fill
-from benchmarks.scale import FULL, KIND, full_database, in_turns
+from benchmarks.scale import FULL, KIND, against_empty, full_database, in_turns
 from benchmarks.size import Size
 
 QUEUED = (1_000, 10_000, 100_000, 1_000_000, 3_000_000)
@@ -39,13 +39,7 @@ def measure(size: Size) -> list[Figure]:
                     before = load
                     taken = in_turns(server, rounds)
                     figures += [
-                        _figure(f"{what} with {load.name}", *taken[what], load.queued + load.finished)
+                        against_empty(f"{what} with {load.name}", *taken[what], rows=load.queued + load.finished)
                         for what in ("enqueue", "exchange")
                     ]
         return figures
-
-
-def _figure(question: str, full: list[float], empty: list[float], rows: int) -> Figure:
-    figure = latency(question, full, empty)
-    tail = figure.details["p99"] / figure.details["floor p99"]
-    return replace(figure, details={**figure.details, "p99 ratio": tail, "rows": rows})

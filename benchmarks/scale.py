@@ -10,6 +10,7 @@ import http.client
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.driver import Connection, alternately, connect, database, free_port, service
@@ -138,15 +139,12 @@ def _pages(server: EmbeddedServer, load: Load, asks: int) -> list[Figure]:
     return figures
 
 
-def _figure(question: str, full: list[float], empty: list[float], found: dict[str, str] | None = None) -> Figure:
+def against_empty(question: str, full: list[float], empty: list[float], **details: float) -> Figure:
+    """Return a figure in milliseconds, with the ratio of the 99th percentiles beside it."""
     figure = latency(question, full, empty)
     tail = figure.details["p99"] / figure.details["floor p99"]
-    return Figure(
-        question,
-        figure.value,
-        figure.unit,
-        figure.floor,
-        {**figure.details, "p99 ratio": tail},
-        (FLAT, TAIL),
-        {"plans": found or {}},
-    )
+    return replace(figure, details={**figure.details, "p99 ratio": tail, **details})
+
+
+def _figure(question: str, full: list[float], empty: list[float], found: dict[str, str] | None = None) -> Figure:
+    return replace(against_empty(question, full, empty), goals=(FLAT, TAIL), notes={"plans": found or {}})
