@@ -87,40 +87,33 @@ lane as (
         limit 1
     )
     union all
-    select next.kind, next.priority, next.tenant, next.run_at, l.n + 1
+    select
+        coalesce(tenant.kind, priority.kind, kind.kind), coalesce(tenant.priority, priority.priority, kind.priority),
+        coalesce(tenant.tenant, priority.tenant, kind.tenant), coalesce(tenant.run_at, priority.run_at, kind.run_at), l.n + 1
     from lane l
-    cross join lateral (
-        select step.kind, step.priority, step.tenant, step.run_at
-        from (
-            (
-                select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at, 1 as step
-                from jobsupervisor.job j
-                where j.state = 'queued' and j.kind = l.kind and j.priority = l.priority
-                    and coalesce(j.user_id, '') > l.tenant
-                order by coalesce(j.user_id, ''), j.run_at
-                limit 1
-            )
-            union all
-            (
-                select j.kind, j.priority, coalesce(j.user_id, ''), j.run_at, 2
-                from jobsupervisor.job j
-                where j.state = 'queued' and j.kind = l.kind and j.priority < l.priority
-                order by j.priority desc, coalesce(j.user_id, ''), j.run_at
-                limit 1
-            )
-            union all
-            (
-                select j.kind, j.priority, coalesce(j.user_id, ''), j.run_at, 3
-                from jobsupervisor.job j
-                where j.state = 'queued' and j.kind > l.kind
-                order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
-                limit 1
-            )
-        ) step
-        order by step.step
+    -- The next tenant of the same priority; where there is none the next priority, and then the next kind.
+    left join lateral (
+        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
+        from jobsupervisor.job j
+        where j.state = 'queued' and j.kind = l.kind and j.priority = l.priority and coalesce(j.user_id, '') > l.tenant
+        order by coalesce(j.user_id, ''), j.run_at
         limit 1
-    ) next
-    where l.n < 1000
+    ) tenant on true
+    left join lateral (
+        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
+        from jobsupervisor.job j
+        where tenant.kind is null and j.state = 'queued' and j.kind = l.kind and j.priority < l.priority
+        order by j.priority desc, coalesce(j.user_id, ''), j.run_at
+        limit 1
+    ) priority on true
+    left join lateral (
+        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
+        from jobsupervisor.job j
+        where coalesce(tenant.kind, priority.kind) is null and j.state = 'queued' and j.kind > l.kind
+        order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
+        limit 1
+    ) kind on true
+    where l.n < 1000 and coalesce(tenant.kind, priority.kind, kind.kind) is not null
 )
 select 'orphan' as what, o.id, o.owner, o.attempt, o.kind, o.user_id, o.correlation_id, o.alone,
     extract(epoch from now() - o.started_at)::double precision as seconds

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -108,23 +108,36 @@ class Listener:
         """Hand on what comes in, until the connection breaks. Raises DatabaseUnreachable then."""
         if self._connection is None:
             raise DatabaseUnreachable("the LISTEN connection is closed")
-        connection = self._connection
+        connection, loop = self._connection, asyncio.get_running_loop()
+        broken: asyncio.Future[None] = loop.create_future()
+
+        def hear() -> None:
+            # Handed on from where it is read, by libpq itself: psycopg's notifies() looks up ten times a second, and by way of
+            # it an idle service hears a tenth of a millisecond later.
+            try:
+                connection.pgconn.consume_input()
+                while notice := connection.pgconn.notifies():
+                    self._hand_on(notice.relname.decode(), notice.extra.decode())
+            except Exception as error:  # noqa: BLE001 - whoever waits below is told
+                loop.remove_reader(descriptor)
+                broken.set_exception(error)
+
+        descriptor = connection.fileno()
         try:
-            await self._hand_on(connection.notifies(timeout=0))  # what came in since LISTEN
-            while not connection.closed:
-                # The driver's own wait looks up ten times a second: this one sleeps until there is something.
-                await _readable(connection.fileno())
-                await self._hand_on(connection.notifies(stop_after=1))
+            async for notice in connection.notifies(timeout=0):  # what came in since LISTEN
+                self._hand_on(notice.channel, notice.payload)
+            loop.add_reader(descriptor, hear)
+            await broken
         except (psycopg.Error, UnicodeError) as error:
             raise unreachable(error) from error
-        raise DatabaseUnreachable("the LISTEN connection was closed")
+        finally:
+            loop.remove_reader(descriptor)
 
-    async def _hand_on(self, notices: AsyncIterator[psycopg.Notify]) -> None:
-        async for notice in notices:
-            if notice.channel == "jobsupervisor_cancel":
-                self._on_cancel(notice.payload)
-            else:
-                self._on_wake(notice.payload)
+    def _hand_on(self, channel: str, payload: str) -> None:
+        if channel == "jobsupervisor_cancel":
+            self._on_cancel(payload)
+        else:
+            self._on_wake(payload)
 
     async def close(self) -> None:
         """Close the session; the name is free at once."""
@@ -132,13 +145,3 @@ class Listener:
             connection, self._connection = self._connection, None
             with contextlib.suppress(psycopg.Error, asyncio.CancelledError):
                 await connection.close()
-
-
-async def _readable(descriptor: int) -> None:
-    """Wait until there is something to read, or the other end is gone."""
-    loop, readable = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(descriptor, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(descriptor)
