@@ -112,8 +112,7 @@ class Listener:
         broken: asyncio.Future[None] = loop.create_future()
 
         def hear() -> None:
-            # Handed on from where it is read, by libpq itself: psycopg's notifies() looks up ten times a second, and by way of
-            # it an idle service hears a tenth of a millisecond later.
+            # Handed on from where it is read, by libpq itself: psycopg's notifies() looks up ten times a second.
             try:
                 connection.pgconn.consume_input()
                 while notice := connection.pgconn.notifies():
@@ -122,16 +121,19 @@ class Listener:
                 loop.remove_reader(descriptor)
                 broken.set_exception(error)
 
-        descriptor = connection.fileno()
         try:
             async for notice in connection.notifies(timeout=0):  # what came in since LISTEN
                 self._hand_on(notice.channel, notice.payload)
+            descriptor = connection.fileno()
             loop.add_reader(descriptor, hear)
             await broken
+        except asyncio.CancelledError:
+            # Not where it broke: libpq has closed the descriptor then, and its number may be another's by now.
+            if not connection.closed:
+                loop.remove_reader(connection.fileno())
+            raise
         except (psycopg.Error, UnicodeError) as error:
             raise unreachable(error) from error
-        finally:
-            loop.remove_reader(descriptor)
 
     def _hand_on(self, channel: str, payload: str) -> None:
         if channel == "jobsupervisor_cancel":
