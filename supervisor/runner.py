@@ -22,7 +22,7 @@ from supervisor.settings import Settings
 
 log = structlog.get_logger()
 
-_MOST_OUTPUTS = 8
+MOST_OUTPUTS = 8
 """Empty files that are kept for a child's next attempts."""
 
 
@@ -202,7 +202,7 @@ def _keep(output: OutputFile, child: Child) -> None:
     Not for the sake of two system calls: ext4 passes over every file that was deleted within the last minutes when it
     makes a new one, which took a third of the supervisor's time (docs/adr/0013-output-files-again.md).
     """
-    if child.alive and len(child.outputs) < _MOST_OUTPUTS:
+    if child.alive and len(child.outputs) < MOST_OUTPUTS:
         with contextlib.suppress(OSError):
             output.empty()
             child.outputs.append(output)

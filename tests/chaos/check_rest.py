@@ -9,12 +9,14 @@ from pathlib import Path
 
 import psutil
 
+from supervisor.runner import MOST_OUTPUTS
 from tests.chaos.admin import Admin, until
 from tests.chaos.fleet import CONCURRENCY, Fleet
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SHARED = Path("/dev/shm")
 _GRACE = 60.0
+_MOST_KEPT = CONCURRENCY * MOST_OUTPUTS
 _SESSIONS = """
     select application_name from pg_stat_activity
     where datname = current_database() and (application_name like 'jobsupervisor%' or application_name = 'chaos client')"""
@@ -58,17 +60,17 @@ def _segments() -> frozenset[str]:
     )
 
 
-def descriptors(fleet: Fleet) -> list[int]:
-    """Return how many descriptors each supervisor has, once all its children are there and idle."""
+def descriptors(fleet: Fleet) -> list[tuple[int, int]]:
+    """Return how many descriptors each supervisor has, and how many more of kept outputs, once its children are idle."""
     until(lambda: all(len(member.children()) == CONCURRENCY + 1 for member in fleet.members))
     return [member.descriptors() for member in fleet.members]
 
 
-def look_at_fleet(fleet: Fleet, admin: Admin, at_start: list[int]) -> list[str]:
+def look_at_fleet(fleet: Fleet, admin: Admin, at_start: list[tuple[int, int]]) -> list[str]:
     """Return what is wrong with supervisors that have nothing to do."""
     problems = []
-    most = max(at_start)
-    if not until(lambda: all(count <= most for count in descriptors(fleet)), _GRACE):
+    most = max(others for others, _ in at_start)
+    if not until(lambda: all(n <= most and kept <= _MOST_KEPT for n, kept in descriptors(fleet)), _GRACE):
         problems.append(f"descriptors of idle supervisors: {descriptors(fleet)}, at the start {at_start}")
     listed = len(fleet.members)
     if not until(lambda: bool(admin.value(_LISTED) == listed), _GRACE):
