@@ -16,7 +16,8 @@ from tests.chaos.fleet import CONCURRENCY, Fleet
 _PR_SET_CHILD_SUBREAPER = 36
 _SHARED = Path("/dev/shm")
 _GRACE = 60.0
-_MOST_KEPT = CONCURRENCY * MOST_OUTPUTS
+# Each is open twice: for the child, and for the copy.
+_MOST_KEPT = 2 * CONCURRENCY * MOST_OUTPUTS
 _SESSIONS = """
     select application_name from pg_stat_activity
     where datname = current_database() and (application_name like 'jobsupervisor%' or application_name = 'chaos client')"""
