@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Self
 
 from renderer.outcome import Outcome
+from supervisor.low_mark import LowMark
 from supervisor.model import Ack, Ending, Job
 from supervisor.settings import load
+from supervisor.store.exchange import Question
 from supervisor.store.queue import QueueStore
 
 
@@ -26,6 +28,7 @@ class Hand:
         self._kinds = kinds
         self._held: list[Job] = []
         self._tenant = ""
+        self._low_mark = LowMark()
 
     def __enter__(self) -> Self:
         self._loop.run_until_complete(self._store.connect())
@@ -42,9 +45,15 @@ class Hand:
     def exchange(self, want: int = 1) -> float:
         """Acknowledge what was claimed by the last call and claim as many as wanted."""
         acks = [Ack(job.id, job.token, Ending(Outcome.OK)) for job in self._held]
+        since, mark = self._low_mark.ask()
+        question = Question(self._tenant, since=since, mark=mark)
         started = time.perf_counter()
-        answer = self._loop.run_until_complete(self._store.exchange(acks, {}, self._kinds, want, cursor=self._tenant))
+        answer = self._loop.run_until_complete(self._store.exchange(acks, {}, self._kinds, want, question))
         taken = time.perf_counter() - started
+        if len(answer.claimed) == want:
+            self._low_mark.learn(want, answer.mark)
+        else:
+            self._low_mark.forget()
         self._held = answer.claimed
         if self._held:
             self._tenant = self._held[-1].user_id or ""

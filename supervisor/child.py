@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +22,13 @@ import structlog
 from renderer import wire
 from renderer.outcome import Outcome
 from supervisor import memory
+from supervisor.alarm import Alarm
 from supervisor.artifacts.output import OutputFile
 from supervisor.attempt import Attempt
 from supervisor.cgroups import ChildGroup
 from supervisor.child_process import ChildProcess, ExitStatus
 from supervisor.classify import Kill
+from supervisor.log_tail import LogTail
 from supervisor.mailbox import Mailbox
 from supervisor.memory import MemorySample, MemoryWatch
 
@@ -35,7 +36,6 @@ log = structlog.get_logger()
 
 _NESTED = frozenset({dict, list})
 _BOOT_SECONDS = 30.0
-_TAIL_BYTES = 4096
 _CLOSED_GRACE = 2.0
 """Seconds between the end of a child's socket and that of its process, before it counts as one that runs on."""
 
@@ -74,17 +74,15 @@ class Child:
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
         self._mailbox = Mailbox(process.job_socket)
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._deadline = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, self._ring)
+        self._tail = LogTail(self._loop, process.log_pipe)
         self._group_limit = 0
         self._sample: MemorySample | None = None
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
-        self._tail = bytearray()
         self._process_info = memory.find(process.pid)
         self._loop.add_reader(process.job_socket, self._socket_readable)
-        self._loop.add_reader(process.log_pipe, self._log_readable)
         process.exited.add_done_callback(self._process_exited)
 
     @property
@@ -148,9 +146,7 @@ class Child:
             self._group_limit = attempt.limits.memory
             with contextlib.suppress(OSError):  # the other limits hold
                 self.group.limit(attempt.limits.memory + memory.ALLOWANCE)
-        self._deadline = attempt.since + attempt.limits.timeout
-        if self._alarm is None or self._alarm.when() > self._deadline:
-            self._set_alarm()
+        self._alarm.set(attempt.since + attempt.limits.timeout)
 
     def _memory_sample(self, limit: int) -> MemorySample:
         """Watch the memory of an attempt: the child's own, or with it that of all that it may start."""
@@ -164,29 +160,16 @@ class Child:
         self._watch.add(sample)
         return sample
 
-    def _set_alarm(self) -> None:
-        """Be called at the deadline of the attempt that it is at: not one timer for each, jobs are shorter than timers cost."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self._loop.call_at(self._deadline, self._ring)
-
     def _ring(self) -> None:
-        self._alarm = None
         attempt = self.having
-        if attempt is None or self._kill is not None:
-            return
-        if time.monotonic() < self._deadline:
-            self._set_alarm()
-            return
-        self.kill(Outcome.TIMEOUT, f"over its time of {attempt.limits.timeout:g} s")
+        if attempt is not None and self._kill is None:
+            self.kill(Outcome.TIMEOUT, f"over its time of {attempt.limits.timeout:g} s")
 
     def _stop_watching(self) -> None:
         """Have no timer while it has no job: an idle child costs nothing."""
         if self._sample is not None:
             self._watch.remove(self._sample)
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._alarm.stop()
 
     def _end(self, reply: dict[str, Any] | None, status: ExitStatus | None = None) -> None:
         """Take it that the child is done with the attempt that it was at: by an answer, or with its process."""
@@ -198,7 +181,7 @@ class Child:
             status,
             cpu_before=self._cpu_seconds,
             first=self.jobs_done == 1,
-            stderr_tail=self._tail.decode(errors="replace"),
+            stderr_tail=str(self._tail),
             out_of_memory=status is not None and self.group is not None and self.group.out_of_memory,
         )
         self._cpu_seconds += seen.cpu_seconds or 0.0
@@ -238,7 +221,7 @@ class Child:
         self._process_exited(self.process.exited)
         self._mailbox.close()
         self._loop.remove_reader(self.process.job_socket)
-        self._loop.remove_reader(self.process.log_pipe)
+        self._tail.close()
         self.process.close()
         for output in self.outputs:
             output.close()
@@ -309,16 +292,6 @@ class Child:
         if not self.process.exited.done():
             self._broke_protocol("it closed its end and ran on", perhaps_dead=True)
 
-    def _log_readable(self) -> None:
-        try:
-            data = os.read(self.process.log_pipe, 65536)
-        except BlockingIOError:
-            return
-        if not data:
-            self._loop.remove_reader(self.process.log_pipe)
-        self._tail += data
-        del self._tail[:-_TAIL_BYTES]
-
     def _process_exited(self, _: asyncio.Future[ExitStatus]) -> None:
         """Read what it said before it died, then settle: an answer that came through counts. Done once."""
         if self._over:
@@ -328,9 +301,8 @@ class Child:
             while data := self.process.job_socket.recv(65536):
                 for message in self._reader.feed(data):
                     self._handle(message)
-        with contextlib.suppress(OSError):
-            self._log_readable()
-        tail = self._tail.decode(errors="replace").strip()
+        self._tail.read_rest()
+        tail = str(self._tail).strip()
         self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
         if self._attempts:
             self._end(None, self.process.exited.result())

@@ -257,16 +257,7 @@ class Dispatcher:
         self._due.progress_at = NEVER
         started = time.monotonic()
         try:
-            answer = await self._store.exchange(
-                acks,
-                moved,
-                list(self._pool.kinds),
-                want,
-                cursor=question.cursor,
-                below=question.below,
-                arm=question.arm,
-                holders=question.holders,
-            )
+            answer = await self._store.exchange(acks, moved, list(self._pool.kinds), want, question)
         except DatabaseUnreachable:
             self._claims.put_back_moved(moved)
             raise

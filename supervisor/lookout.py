@@ -23,7 +23,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from supervisor.store.exchange import Exchanged
+from supervisor.low_mark import LowMark
+from supervisor.store.exchange import Exchanged, Question
 from supervisor.store.queue import Polled
 
 NEVER = float("inf")
@@ -36,18 +37,6 @@ _TICK = 0.001
 early is to ask twice."""
 _WARY = 0.02
 """Seconds until the next look while clients that may have read an old flag are still writing, at first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a claim asks beside its number: after which tenant, below which priority, and what it wants to be told."""
-
-    cursor: str
-    below: int | None
-    arm: bool | None
-    """Of new work, from now on."""
-    holders: bool
-    """Who is writing to the queue."""
 
 
 @dataclass(slots=True)
@@ -70,6 +59,7 @@ class Lookout:
     _full: int = 0
     _holders: frozenset[str] = frozenset()
     _unlisted: bool = field(init=False)
+    _low_mark: LowMark = field(default_factory=LowMark)
 
     def __post_init__(self) -> None:
         self._registered()
@@ -115,7 +105,8 @@ class Lookout:
             self._heard = self._heard and self._below is not None
         # The list is looked at after an arming, and until those that were on it then are gone.
         holders = bool(want) and self.events and (self._unlisted or bool(self._holders))
-        return Question(self._cursor, self._below, self._arm if want else None, holders)
+        since, mark = self._low_mark.ask() if want else (None, False)
+        return Question(self._cursor, self._below, self._arm if want else None, holders, since, mark)
 
     def learn(self, answer: Exchanged, want: int, now: float, asked: float | None = None) -> None:
         """Take the answer to a claim of `want` jobs that was asked for at `asked`: what is due is so from then."""
@@ -130,6 +121,10 @@ class Lookout:
             self._cursor = answer.claimed[-1].user_id or ""
         if len(answer.claimed) >= want:
             self._learn_full()
+            self._low_mark.learn(len(answer.claimed), answer.mark)
+        elif self._low_mark.forget():
+            # There may be more, in front of where we looked.
+            self._left_over = True
         else:
             self._learn_rest(answer, now, now if asked is None else asked + _TICK)
         if just_armed:
@@ -162,6 +157,7 @@ class Lookout:
 
     def learn_poll(self, answer: Polled, now: float) -> None:
         """Take the answer to a poll."""
+        self._low_mark.forget()
         self._heard = self._heard or answer.work
         if answer.due is not None:
             self.due_at = min(self.due_at, now + max(0.0, answer.due))

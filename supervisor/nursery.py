@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Callable
 
 import structlog
 
 from supervisor.cgroups import Cgroups, CgroupsMissing, ChildGroup
-from supervisor.child import Child
+from supervisor.child import Child, ChildFailed, LayerMissing
 from supervisor.child_process import ChildProcess
 from supervisor.forkserver import ForkServer, ForkServerFailed, KindInfo
 from supervisor.memory import MemoryWatch
@@ -15,23 +18,35 @@ from supervisor.settings import Settings
 
 log = structlog.get_logger()
 
+_BACKOFF = (0.1, 10.0)
+"""Seconds before the next try after children failed to come up: first and longest."""
+
 
 class Nursery:
-    """Makes and ends children. `on_death` is called when the fork server is gone, for whatever reason."""
+    """Makes and ends children.
+
+    `on_death` is called when the fork server is gone, for whatever reason; `on_spawn`, with the seconds that it took, for
+    each child that `make_at_last` made.
+    """
 
     def __init__(
         self,
         settings: Settings,
         on_progress: Callable[[str, float], None],
         on_death: Callable[[], None],
+        on_spawn: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._on_progress = on_progress
         self._on_death = on_death
+        self._on_spawn = on_spawn
+        self._failures = 0
         self._watch = MemoryWatch()
         self._numbers: set[int] = set()
         self._forkserver: ForkServer | None = None
         self._cgroups: Cgroups | None = None
+        self.closing = False
+        """No child is wanted any more."""
         self.cgroups_missing: str | None = None
         """Why children have no control group of their own; None where they have."""
 
@@ -78,6 +93,17 @@ class Nursery:
         if server is self._forkserver:
             self._on_death()
 
+    async def reopen(self) -> bool:
+        """Start another fork server, however often it is to be tried; False when none is wanted any more."""
+        while not self.closing:
+            try:
+                await self.open()
+            except ForkServerFailed as error:
+                await self._back_off(error)
+            else:
+                return True
+        return False
+
     async def make(self, needs_of: str | None = None, *, prove: bool = False) -> Child:
         """Fork a child and wait until it stands in its sandbox. Raises ForkServerFailed, ChildFailed, LayerMissing."""
         if self._forkserver is None:
@@ -98,6 +124,31 @@ class Nursery:
             await self.bury(child)
             raise
         return child
+
+    async def make_at_last(self, needs_of: str | None = None) -> Child | None:
+        """Return a child, however often it is to be tried; None when none is wanted any more, or the fork server is gone."""
+        while not self.closing:
+            ordered = time.monotonic()
+            try:
+                child = await self.make(needs_of)
+            except (ChildFailed, ForkServerFailed) as error:
+                if not self.alive:
+                    return None  # its restart fills the pool
+                await self._back_off(error)
+                continue
+            self._failures = 0
+            self._on_spawn(time.monotonic() - ordered)
+            return child
+        return None
+
+    async def _back_off(self, error: Exception) -> None:
+        """Wait before the next try, longer each time; say so once, and each time a layer is missing."""
+        first, longest = _BACKOFF
+        if self._failures == 0 or isinstance(error, LayerMissing):
+            log.error("child.cannot_start", problem=str(error))
+        delay = min(longest, first * 2 ** min(self._failures, 16)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        self._failures += 1
+        await asyncio.sleep(delay)
 
     def _group(self, process: ChildProcess) -> ChildGroup | None:
         """Put a child into a group of its own, where there can be one; its limits hold without."""

@@ -14,39 +14,20 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import random
-import time
 from collections.abc import Callable
 
 import structlog
 
 from renderer.outcome import Outcome
-from supervisor.child import Child, ChildFailed, LayerMissing
-from supervisor.forkserver import ForkServerFailed, KindInfo
+from supervisor.child import Child
+from supervisor.forkserver import KindInfo
 from supervisor.nursery import Nursery
 from supervisor.settings import Reuse, Settings
+from supervisor.wear import GOES_ON, has_share_left, is_worn
 
 log = structlog.get_logger()
 
 _SPAWN = "spawn"
-_JOBS_PER_CHILD = 10_000
-_CHILD_SECONDS = 3600.0
-_CHILD_GROWTH = 64 * 1024 * 1024
-_LOOKED_AT = 16
-"""Of so many jobs in a row, one leads to a look at how large its child has grown; or at anything, where the child holds more."""
-_GOES_ON = frozenset({Outcome.OK, Outcome.INVALID})
-_BACKOFF = (0.1, 10.0)
-"""Seconds before the next try after children failed to come up: first and longest."""
-
-
-def _spread(child: Child) -> float:
-    """Return by how much a child outlives the others: not all of them are to end at once."""
-    return 1 + child.number % 4 / 8
-
-
-def _share(child: Child) -> float:
-    """Return how many jobs a child does before it is replaced."""
-    return _JOBS_PER_CHILD * _spread(child)
 
 
 class Pool:
@@ -61,15 +42,12 @@ class Pool:
     ) -> None:
         self._settings = settings
         self._on_free = on_free
-        self._on_spawn = on_spawn
-        self.nursery = Nursery(settings, on_progress, self._forkserver_died)
+        self.nursery = Nursery(settings, on_progress, self._forkserver_died, on_spawn)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._coming: collections.Counter[str | None] = collections.Counter()
         """Children on their way, by the kind whose needs they are made for."""
-        self._failures = 0
-        self._closing = False
         self.layers: dict[str, str] = {}
         """Layer of the sandbox → "ok", "off", or why it is missing; the same for every child."""
 
@@ -113,7 +91,7 @@ class Pool:
             log.warning("sandbox.incomplete", mode=self._settings.sandbox.value, layers=missing)
 
     def _forkserver_died(self) -> None:
-        if self._closing:
+        if self.nursery.closing:
             return
         log.error("forkserver.died")
         self._run(self._restart_forkserver())
@@ -121,15 +99,9 @@ class Pool:
     async def _restart_forkserver(self) -> None:
         for child in list(self._idle):
             self._retire(child)
-        while not self._closing:
-            try:
-                await self.nursery.open()
-            except ForkServerFailed as error:
-                await self._back_off(error)
-            else:
-                log.info("forkserver.restarted")
-                self._fill()
-                return
+        if await self.nursery.reopen():
+            log.info("forkserver.restarted")
+            self._fill()
 
     def take(self, kind: str, tenant: str | None = None) -> Child | None:
         """Return an idle child for a tenant's job of that kind, or None when none can be had now."""
@@ -172,7 +144,7 @@ class Pool:
                 and child.held < held
                 and child.alive
                 and having.seconds() < seconds
-                and child.jobs_done + child.held < _share(child)
+                and has_share_left(child)
                 and self._may_have_another(child, tenant)
             ):
                 found, held = child, child.held
@@ -219,23 +191,11 @@ class Pool:
         info = self.kinds.get(kind)
         return (
             child.alive
-            and not self._closing
+            and not self.nursery.closing
             and info is not None
             and info.reusable
-            and outcome in _GOES_ON
-            and not self._is_worn(child)
-        )
-
-    @staticmethod
-    def _is_worn(child: Child) -> bool:
-        """Whether it has had enough. It is looked at now and then: a look into /proc costs more than a short job."""
-        has_its_turn = child.jobs_done % _LOOKED_AT == 0
-        if child.held and not has_its_turn:
-            return False
-        return (
-            child.jobs_done >= _share(child)
-            or time.monotonic() - child.born >= _CHILD_SECONDS * _spread(child)
-            or (has_its_turn and child.resident_memory > child.base_memory + 2 * _CHILD_GROWTH)
+            and outcome in GOES_ON
+            and not is_worn(child)
         )
 
     def _retire(self, child: Child) -> None:
@@ -256,7 +216,7 @@ class Pool:
 
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""
-        if self._closing or not self.nursery.alive:
+        if self.nursery.closing or not self.nursery.alive:
             return
         wanted = self._settings.concurrency - len(self._idle) - len(self._busy) - self._coming.total()
         for _ in range(wanted):
@@ -268,7 +228,7 @@ class Pool:
 
     async def _add(self, needs_of: str | None) -> None:
         try:
-            child = await self._made(needs_of)
+            child = await self.nursery.make_at_last(needs_of)
         finally:
             # Before anybody hears of it: what is asked for in the same turn of the loop would count it twice.
             self._coming[needs_of] -= 1
@@ -276,31 +236,15 @@ class Pool:
             self._admit(child)
             self._on_free()
 
-    async def _made(self, needs_of: str | None) -> Child | None:
-        """Return a child, however often it is to be tried; None when none is wanted any more."""
-        while not self._closing:
-            ordered = time.monotonic()
-            try:
-                child = await self.nursery.make(needs_of)
-            except (ChildFailed, ForkServerFailed) as error:
-                if not self.nursery.alive:
-                    return None  # its restart fills the pool
-                await self._back_off(error)
-                continue
-            self._failures = 0
-            self._on_spawn(time.monotonic() - ordered)
-            return child
-        return None
-
     def _admit(self, child: Child) -> None:
         """Let a child that came up take jobs; it may die while nobody uses it."""
         self._idle.append(child)
         child.process.exited.add_done_callback(lambda _: self._idle_died(child))
-        if self._closing:
+        if self.nursery.closing:
             self._retire(child)
 
     def _idle_died(self, child: Child) -> None:
-        if child in self._idle and not self._closing:
+        if child in self._idle and not self.nursery.closing:
             log.warning("child.died_idle", child=child.number)
             self._retire(child)
 
@@ -313,15 +257,6 @@ class Pool:
         await self.nursery.bury(child)
         return child.proved
 
-    async def _back_off(self, error: Exception) -> None:
-        """Wait before the next try, longer each time; say so once, and each time a layer is missing."""
-        first, longest = _BACKOFF
-        if self._failures == 0 or isinstance(error, LayerMissing):
-            log.error("child.cannot_start", problem=str(error))
-        delay = min(longest, first * 2 ** min(self._failures, 16)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-        self._failures += 1
-        await asyncio.sleep(delay)
-
     def _run(self, work: object, name: str = "pool") -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
         task.set_name(name)
@@ -330,7 +265,7 @@ class Pool:
 
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
-        self._closing = True
+        self.nursery.closing = True
         for task in [task for task in self._tasks if task.get_name() == _SPAWN]:
             task.cancel()
         for child in list(self._idle):

@@ -8,6 +8,7 @@
 --   progress       JSON array of {id, attempt, progress} for attempts that go on
 --   kinds          kinds to claim;  want: at most so many;  only: null, or the one job to claim
 --   cursor         the tenant that was served last;  below: null, or claim only below this priority (see `blocked`)
+--   since          claim only what was to run then or later; mark: tell from when on that would be all (see `mark`)
 --   arm            whether this supervisor wants to be told of new work; null: as it is
 --   offence_limit, max_attempts, retry_delay (seconds): the operator's settings
 --
@@ -30,6 +31,7 @@
 --   ills       where every ack says `ok`: such a job ends, completed or cancelled
 --   only       where it is not one job that is asked for
 --   holders    where the caller does not ask who is writing
+--   since      where everything may be claimed;  mark: where the caller does not ask for it
 --   limits     where no kind and no tenant is limited: the caller believes so until the answer `limited`, with which nothing is
 --              claimed; and the other way round, `unlimited` says that the long form is not needed
 --   free_for_all   with limits: what stands in their place where there are none
@@ -281,6 +283,9 @@ front as materialized (
     cross join lateral (
         select j.priority from jobsupervisor.job j
         where j.state = 'queued' and j.kind = k.name and j.priority < coalesce(%(below)s::bigint, 2147483648)
+            -- {since
+            and j.run_at >= %(since)s::timestamptz
+            -- since}
         order by j.priority desc
         limit 1
     ) t
@@ -318,6 +323,9 @@ turn(n, tenant, lap) as (
         cross join lateral (
             select coalesce(j.user_id, '') as tenant from jobsupervisor.job j
             where j.state = 'queued' and j.kind = l.name and j.priority = l.priority and coalesce(j.user_id, '') > t.tenant
+                -- {since
+                and j.run_at >= %(since)s::timestamptz
+                -- since}
             order by coalesce(j.user_id, '')
             limit 1
         ) h
@@ -328,6 +336,9 @@ turn(n, tenant, lap) as (
         cross join lateral (
             select coalesce(j.user_id, '') as tenant from jobsupervisor.job j
             where ahead.tenant is null and t.lap = 0 and j.state = 'queued' and j.kind = l.name and j.priority = l.priority
+                -- {since
+                and j.run_at >= %(since)s::timestamptz
+                -- since}
             order by coalesce(j.user_id, '')
             limit 1
         ) h
@@ -378,6 +389,9 @@ picked as materialized (
             -- Locked here, in the order of the index: two supervisors that claim at the same time get different jobs.
             select j.id, j.run_at from jobsupervisor.job j
             where j.state = 'queued' and j.kind = l.name and j.priority = l.priority and coalesce(j.user_id, '') = c.tenant
+                -- {since
+                and j.run_at >= %(since)s::timestamptz
+                -- since}
             order by j.run_at, j.id
             limit (%(want)s + (select count(*) from chosen) - 1) / greatest((select count(*) from chosen), 1)
             for update skip locked
@@ -494,8 +508,10 @@ union all
 -- told cheaply: then something is left as long as a tenant was found that has places, if only with jobs that are locked.
 -- In `attempt` how many jobs this statement has queued that had become due: those the next one sees.
 select 'more', null, (select count(*)::integer from due_now), null, null, null, null, null, null, null, null, 0
-where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
-    and (
+-- With `case`, since of conditions beside each other the server takes the dear one first where it likes.
+where case
+    when (select count(*) from claimed) >= %(want)s or %(only)s::uuid is not null then false
+    else
         exists (
             select from jobsupervisor.job j
             where j.state = 'delayed' and j.run_at <= now() and j.kind = any(%(kinds)s::text[]))
@@ -524,7 +540,7 @@ where (select count(*) from claimed) < %(want)s and %(only)s::uuid is null
                 limit 1
             ) j)
         -- free_for_all}
-    )
+    end
 -- {limits
 union all
 -- `busy`: another supervisor was counting the places of a limit, or had just taken a tenant's last ones; ask again in a
@@ -544,6 +560,17 @@ where not exists (select from jobsupervisor.user_limit)
 union all
 select 'limited', null, null, null, null, null, null, null, null, null, null, 0 from limited
 -- free_for_all}
+-- {mark
+union all
+-- `mark`: nothing that is queued was to run before this time. Where jobs are of too many tenants it is not sought.
+select 'mark', null, null, l.oldest, null, null, null, null, null, null, null, 0
+from (
+    select min(l.run_at)::text as oldest, max(l.n) as lanes
+    from jobsupervisor.lanes(
+        (select array_agg(k.name) from kind_open k), coalesce(%(since)s::timestamptz, '-infinity'), 1000) l
+) l
+where l.lanes < 1000
+-- mark}
 -- {holders
 union all
 -- `holder`: who is writing to the queue just now, by virtual transaction; its jobs are not seen yet. Not the exchanges of

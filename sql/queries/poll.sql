@@ -20,7 +20,7 @@
 --
 -- A job that this supervisor owns and that is not among `known` is returned as `unknown`: the answer to its claim was lost
 -- with the connection. It never started, and is given back in the next exchange.
-with recursive me as (
+with me as (
     update jobsupervisor.supervisor s
     set seen_at = now(), lost_at = null, lease_until = now() + %(lease)s::double precision * interval '1 second',
         backend_pid = pg_backend_pid(), next_poll_at = now() + %(interval)s::double precision * interval '1 second'
@@ -76,44 +76,10 @@ forgotten as (
     where s.id = g.id and not exists (select from jobsupervisor.job j where j.state = 'processing' and j.owner = g.id)
 ),
 -- For metrics and alerts, which send no statement of their own. What each costs is bounded, whatever the backlog: jobs are
--- counted up to a thousand of a kind, and the oldest is sought among the first thousand lanes (kind, priority and tenant),
--- one step down an index for each.
+-- counted up to a thousand of a kind, and the oldest of a kind is sought among its first thousand lanes.
 lane as (
-    (
-        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at, 1 as n
-        from jobsupervisor.job j
-        where j.state = 'queued'
-        order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
-        limit 1
-    )
-    union all
-    select
-        coalesce(tenant.kind, priority.kind, kind.kind), coalesce(tenant.priority, priority.priority, kind.priority),
-        coalesce(tenant.tenant, priority.tenant, kind.tenant), coalesce(tenant.run_at, priority.run_at, kind.run_at), l.n + 1
-    from lane l
-    -- The next tenant of the same priority; where there is none the next priority, and then the next kind.
-    left join lateral (
-        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
-        from jobsupervisor.job j
-        where j.state = 'queued' and j.kind = l.kind and j.priority = l.priority and coalesce(j.user_id, '') > l.tenant
-        order by coalesce(j.user_id, ''), j.run_at
-        limit 1
-    ) tenant on true
-    left join lateral (
-        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
-        from jobsupervisor.job j
-        where tenant.kind is null and j.state = 'queued' and j.kind = l.kind and j.priority < l.priority
-        order by j.priority desc, coalesce(j.user_id, ''), j.run_at
-        limit 1
-    ) priority on true
-    left join lateral (
-        select j.kind, j.priority, coalesce(j.user_id, '') as tenant, j.run_at
-        from jobsupervisor.job j
-        where coalesce(tenant.kind, priority.kind) is null and j.state = 'queued' and j.kind > l.kind
-        order by j.kind, j.priority desc, coalesce(j.user_id, ''), j.run_at
-        limit 1
-    ) kind on true
-    where l.n < 1000 and coalesce(tenant.kind, priority.kind, kind.kind) is not null
+    select l.kind, l.run_at
+    from jobsupervisor.lanes((select array_agg(k.name) from jobsupervisor.kind k), '-infinity', 1000) l
 )
 select 'orphan' as what, o.id, o.owner, o.attempt, o.kind, o.user_id, o.correlation_id, o.alone,
     extract(epoch from now() - o.started_at)::double precision as seconds

@@ -10,6 +10,24 @@ from supervisor.model import Ack, Job
 from supervisor.store.queue_rows import claimed_job
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a claim asks beside its number."""
+
+    cursor: str = ""
+    """The tenant that was served last."""
+    below: int | None = None
+    """Claim only lower priorities than this."""
+    arm: bool | None = None
+    """Whether to be told of new work from now on; None: as it is."""
+    holders: bool = True
+    """Who is writing to the queue."""
+    since: str | None = None
+    """Claim only what was to run then or later; an answer's `mark`."""
+    mark: bool = False
+    """What that time is by now."""
+
+
 class Verdict(NamedTuple):
     """What the database made of an ack: completed, failed, cancelled, queued, given_back, lease_lost or locked."""
 
@@ -36,12 +54,22 @@ class Exchanged:
     """The priority at which every tenant that has a job has all its places."""
     holders: frozenset[str] = frozenset()
     """Sessions that are writing to the queue, by virtual transaction, where that was asked for."""
+    mark: str | None = None
+    """Nothing that is queued was to run before this time, as the server writes it; where that was asked for and is known."""
     limited: bool | None = None
     """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks again."""
 
 
 def not_needed(
-    *, limits: bool, only: bool, acks: bool, progress: bool = False, ills: bool = False, holders: bool = False
+    *,
+    limits: bool,
+    only: bool,
+    acks: bool,
+    progress: bool = False,
+    ills: bool = False,
+    holders: bool = False,
+    since: bool = False,
+    mark: bool = False,
 ) -> tuple[str, ...]:
     """Return the parts of an exchange that would have nothing to do; each argument says that its part has."""
     needed = {
@@ -52,6 +80,8 @@ def not_needed(
         "ills": ills,
         "only": only,
         "holders": holders,
+        "since": since,
+        "mark": mark,
     }
     return tuple(part for part, is_needed in needed.items() if not is_needed)
 
@@ -60,25 +90,36 @@ def answered(rows: Iterable[tuple[Any, ...]], acks: Sequence[Ack], owner: int) -
     """Return the answer to an exchange that sent these acks, in that order, and claimed for that owner."""
     answer = Exchanged()
     for row in rows:
-        what, job_id, number = row[:3]
-        match what:
+        match what := row[0]:
             case "claimed":
                 answer.claimed.append(claimed_job(row, owner))
             case "cancel":
-                answer.cancelled.append(job_id)
-            case "due":
-                answer.due = row[10]
-            case "more":
-                answer.more, answer.became_due = True, number
-            case "busy":
-                answer.busy = True
-            case "blocked":
-                answer.blocked = number
-            case "holder":
-                answer.holders |= {row[3]}
-            case "limited" | "unlimited":
-                answer.limited = what == "limited"
+                answer.cancelled.append(row[1])
+            case _ if what in _ASIDES:
+                _take_aside(answer, what, row)
             case _:
                 found = [acks[int(place) - 1] for place in row[4].split(",")]
                 answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
     return answer
+
+
+_ASIDES = frozenset({"due", "more", "busy", "blocked", "mark", "holder", "limited", "unlimited"})
+"""What an answer says beside what was claimed and what became of acks."""
+
+
+def _take_aside(answer: Exchanged, what: str, row: tuple[Any, ...]) -> None:
+    match what:
+        case "due":
+            answer.due = row[10]
+        case "more":
+            answer.more, answer.became_due = True, row[2]
+        case "busy":
+            answer.busy = True
+        case "blocked":
+            answer.blocked = row[2]
+        case "mark":
+            answer.mark = row[3]
+        case "holder":
+            answer.holders |= {row[3]}
+        case _:
+            answer.limited = what == "limited"

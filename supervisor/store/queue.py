@@ -16,9 +16,11 @@ from renderer.outcome import Outcome
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
-from supervisor.store.exchange import Exchanged, answered, not_needed
+from supervisor.store.exchange import Exchanged, Question, answered, not_needed
 from supervisor.store.queue_rows import QueueFigures, ack_text, foreign_job, lost
 from supervisor.store.work_connection import WorkConnection
+
+_EVERYTHING = Question()
 
 
 @dataclass(slots=True)
@@ -115,25 +117,17 @@ class QueueStore:
         progress: Mapping[tuple[str, Token], float],
         kinds: Sequence[str],
         want: int,
-        *,
-        cursor: str = "",
-        below: int | None = None,
-        arm: bool | None = None,
-        holders: bool = True,
+        question: Question = _EVERYTHING,
     ) -> Exchanged:
-        """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered.
-
-        `cursor` is the tenant that was served last; `below` restricts the claim to lower priorities; `arm` says whether
-        to be told of new work; `holders`, whether to be told who is writing to the queue.
-        """
-        answer = await self._exchange(acks, progress, kinds, want, cursor, below, arm=arm, holders=holders)
+        """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered."""
+        answer = await self._exchange(acks, progress, kinds, want, question)
         if answer.limited is not None:
             learned = answer.limited and not self._limited
             self._limited = answer.limited
             if learned and want and not self._only:
                 # Somebody has set a limit since. The acks are done; what is claimed is claimed within it.
                 verdicts = answer.verdicts
-                answer = await self._exchange((), {}, kinds, want, cursor, below, arm=arm, holders=holders)
+                answer = await self._exchange((), {}, kinds, want, question)
                 answer.verdicts = verdicts
         return answer
 
@@ -143,11 +137,7 @@ class QueueStore:
         progress: Mapping[tuple[str, Token], float],
         kinds: Sequence[str],
         want: int,
-        cursor: str,
-        below: int | None,
-        *,
-        arm: bool | None,
-        holders: bool,
+        question: Question,
     ) -> Exchanged:
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
@@ -155,14 +145,17 @@ class QueueStore:
             acks=bool(acks or progress),
             progress=bool(progress),
             ills=any(ack.ending is None or ack.ending.outcome is not Outcome.OK for ack in acks),
-            holders=holders,
+            holders=question.holders,
+            since=question.since is not None,
+            mark=question.mark,
         )
         told = self._told(owner, acks, progress) | {
             "kinds": list(kinds),
             "want": want if owner else 0,
-            "cursor": cursor,
-            "below": below,
-            "arm": arm,
+            "cursor": question.cursor,
+            "below": question.below,
+            "arm": question.arm,
+            "since": question.since,
         }
         rows = await self._connection.tuples("exchange", without, **told)
         return answered(rows, acks, owner)
@@ -185,6 +178,7 @@ class QueueStore:
             "cursor": "",
             "below": None,
             "arm": None,
+            "since": None,
             "only": self._only,
             "offence_limit": self._settings.offence_limit,
             "max_attempts": self._settings.max_attempts,

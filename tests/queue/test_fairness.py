@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from supervisor.store.exchange import Question
 from tests.queue.support import WAIT_SECONDS, Queue
 
 
@@ -26,7 +27,7 @@ def test_the_turn_goes_on_from_the_tenant_that_was_served(database: str) -> None
     with Queue(database) as queue:
         jobs = {name: queue.enqueue(user_id=name) for name in ("a", "b", "c")}
         supervisor = queue.supervisor()
-        answer = queue.run(supervisor.store.exchange([], {}, ["noop"], 2, cursor="b"))
+        answer = queue.run(supervisor.store.exchange([], {}, ["noop"], 2, Question(cursor="b")))
         assert [job.id for job in answer.claimed] == [jobs["c"], jobs["a"]]
 
 
@@ -56,7 +57,7 @@ def test_a_tenant_is_limited_and_does_not_stand_in_the_way(database: str) -> Non
         assert len(a.claim(want=3)) == 1
         blocked = queue.run(a.store.exchange([], {}, ["noop"], 3))
         assert (blocked.claimed, blocked.blocked) == ([], 5)
-        below = queue.run(a.store.exchange([], {}, ["noop"], 3, below=5))
+        below = queue.run(a.store.exchange([], {}, ["noop"], 3, Question(below=5)))
         assert [job.id for job in below.claimed] == [other]
         queue.client.execute("select set_render_limit(user_id => 'big', max_running => 3)")
         assert len(a.claim(want=9)) == 2
@@ -100,7 +101,7 @@ def test_nobody_is_notified_while_nobody_is_armed(database: str) -> None:
         a = queue.supervisor()
         with psycopg.connect(database, autocommit=True) as listener:
             listener.execute("listen jobsupervisor_wake")
-            queue.run(a.store.exchange([], {}, ["noop"], 1, arm=False))
+            queue.run(a.store.exchange([], {}, ["noop"], 1, Question(arm=False)))
             queue.enqueue()
             queue.client.execute("notify jobsupervisor_wake, 'end'")
             assert [notice.payload for notice in listener.notifies(timeout=WAIT_SECONDS, stop_after=1)] == ["end"]

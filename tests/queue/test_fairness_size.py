@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from supervisor.store.exchange import Question
 from supervisor.store.statements import shortened
 from tests.queue.support import Queue
 from tests.queue.test_wake import EXCHANGE
@@ -46,7 +47,9 @@ def buffers(queue: Queue, owner: int, cursor: str) -> int:
     """Return how many buffers a claim touches."""
     with psycopg.ClientCursor(queue.client) as client, queue.client.transaction(force_rollback=True):
         asked = EXCHANGE | {"owner": owner, "want": WANT, "cursor": cursor}
-        client.execute("explain (analyze, buffers, format json) " + shortened("exchange", ("free_for_all",)), asked)
+        client.execute(
+            "explain (analyze, buffers, format json) " + shortened("exchange", ("free_for_all", "since", "mark")), asked
+        )
         row: Any = client.fetchone()
     plan = row[0][0]["Plan"]
     assert plan["Actual Rows"] >= WANT
@@ -60,7 +63,7 @@ def test_a_thousand_tenants_take_turns(queue: Queue) -> None:
     for served in range(1, 4):
         tenants = Counter[str]()
         for _ in range(TENANTS // WANT):
-            claimed = queue.run(a.store.exchange([], {}, ["noop"], WANT, cursor=cursor)).claimed
+            claimed = queue.run(a.store.exchange([], {}, ["noop"], WANT, Question(cursor=cursor))).claimed
             tenants.update(str(job.user_id) for job in claimed)
             cursor = str(claimed[-1].user_id)
         assert (len(tenants), set(tenants.values())) == (TENANTS, {1}), f"round {served}"

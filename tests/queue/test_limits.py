@@ -15,7 +15,7 @@ import pytest
 
 from supervisor.lookout import Lookout
 from supervisor.model import Job
-from supervisor.store.exchange import Exchanged
+from supervisor.store.exchange import Exchanged, Question
 from supervisor.store.queue import QueueStore
 from supervisor.store.statements import sent
 from tests.queue.support import KINDS, Queue, ack_of, heard, listening, settings_for
@@ -66,9 +66,7 @@ async def hammer(store: QueueStore, ledger: Ledger, jobs: int, draw: random.Rand
         ledger.ends(ended)
         ending += ended
         question = lookout.ask(want)
-        answer = await store.exchange(
-            [ack_of(job) for job in ending], {}, list(KINDS), want, cursor=question.cursor, below=question.below
-        )
+        answer = await store.exchange([ack_of(job) for job in ending], {}, list(KINDS), want, question)
         # Another claim holds a row for a moment, now and then: that ack is sent again.
         locked = {verdict.job_id for verdict in answer.verdicts if verdict.verdict == "locked"}
         assert {verdict.verdict for verdict in answer.verdicts} <= {"completed", "locked"}
@@ -162,7 +160,7 @@ def test_a_limit_of_none_at_all(database: str) -> None:
         a = queue.supervisor()
         answer = a.exchange(want=2)
         assert (answer.claimed, answer.blocked, answer.busy) == ([], 5, False)
-        below = queue.run(a.store.exchange([], {}, ["noop"], 2, below=5))
+        below = queue.run(a.store.exchange([], {}, ["noop"], 2, Question(below=5)))
         assert [job.id for job in below.claimed] == [other]
         queue.client.execute("select set_render_limit(user_id => 'banned', max_running => null)")
         assert a.claim_one().id == banned

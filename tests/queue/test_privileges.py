@@ -78,6 +78,7 @@ def test_an_enqueuer_cannot_reach_what_is_private(database: str) -> None:
             "make_weeks": "now()",
             "attempts_of": "gen_random_uuid()",
             "is_completed": "gen_random_uuid(), ''",
+            "lanes": "array['noop'], now(), 1",
         }
         assert set(calls) == set(functions)
         with logged_in(queue, "jobsupervisor_enqueuer") as client:

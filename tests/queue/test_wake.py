@@ -14,6 +14,7 @@ from psycopg import IsolationLevel
 
 from supervisor.lookout import NEVER, Lookout
 from supervisor.model import Job
+from supervisor.store.exchange import Question
 from supervisor.store.statements import shortened
 from tests.queue.support import KINDS, Queue, Supervisor, enqueue, heard, listening
 
@@ -31,6 +32,7 @@ EXCHANGE: dict[str, Any] = {
     "clock": 0.0,
     "only": None,
     "arm": None,
+    "since": None,
     "offence_limit": 2,
     "max_attempts": 5,
     "retry_delay": 0.0,
@@ -49,11 +51,7 @@ class Idler:
     def turn(self, now: float, want: int = 1) -> list[Job]:
         """Send one claim, as the lookout asks."""
         question = self.lookout.ask(want)
-        answer = self._queue.run(
-            self._supervisor.store.exchange(
-                [], {}, list(KINDS), want, cursor=question.cursor, below=question.below, arm=question.arm
-            )
-        )
+        answer = self._queue.run(self._supervisor.store.exchange([], {}, list(KINDS), want, question))
         self.lookout.learn(answer, want, now)
         return answer.claimed
 
@@ -207,7 +205,7 @@ def test_a_place_that_becomes_free_is_told(database: str, limit: str) -> None:
         queue.enqueue(user_id="u")
         queue.enqueue(user_id="u")
         with listening(queue, WAKE) as listener:
-            queue.run(a.store.exchange([], {}, ["noop"], 0, arm=False))
+            queue.run(a.store.exchange([], {}, ["noop"], 0, Question(arm=False)))
             assert a.ack(a.claim_one()) == "completed"
             assert heard(queue, listener) == []
             queue.client.execute(f"select set_render_limit({limit})".encode())
@@ -221,7 +219,7 @@ def test_what_a_supervisor_leaves_to_others_is_told(database: str) -> None:
     with Queue(database) as queue, listening(queue, WAKE) as listener:
         a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RETRY_DELAY_SECONDS=10)
         for one in (a, b):
-            queue.run(one.store.exchange([], {}, ["noop"], 1, arm=False))
+            queue.run(one.store.exchange([], {}, ["noop"], 1, Question(arm=False)))
         job_id = queue.enqueue()
         assert heard(queue, listener) == []
         for outcome in (None, "lost"):
@@ -242,7 +240,7 @@ def test_other_supervisors_are_not_waited_for(database: str) -> None:
     with Queue(database) as queue, queue.connect(autocommit=False) as exchanging:
         a, b = queue.supervisor("a"), queue.supervisor("b")
         queue.enqueue()
-        exchanging.execute(shortened("exchange", ("free_for_all",)), EXCHANGE | {"owner": b.owner})
+        exchanging.execute(shortened("exchange", ("free_for_all", "since", "mark")), EXCHANGE | {"owner": b.owner})
         assert holders(queue, a) == (0, 0)
         exchanging.rollback()
 
