@@ -26,9 +26,14 @@ def _spread(child: Child) -> float:
     return 1 + child.number % 4 / 8
 
 
+def _share(child: Child) -> float:
+    """Return how many jobs a child does before it is replaced."""
+    return _JOBS_PER_CHILD * _spread(child)
+
+
 def has_share_left(child: Child) -> bool:
     """Say whether a child may be given another job beyond those that it holds."""
-    return child.jobs_done + child.held < _JOBS_PER_CHILD * _spread(child)
+    return child.jobs_done + child.held < _share(child)
 
 
 def is_worn(child: Child) -> bool:
@@ -36,9 +41,8 @@ def is_worn(child: Child) -> bool:
     has_its_turn = child.jobs_done % _LOOKED_AT == 0
     if child.held and not has_its_turn:
         return False
-    spread = _spread(child)
     return (
-        child.jobs_done >= _JOBS_PER_CHILD * spread
-        or time.monotonic() - child.born >= _CHILD_SECONDS * spread
+        child.jobs_done >= _share(child)
+        or time.monotonic() - child.born >= _CHILD_SECONDS * _spread(child)
         or (has_its_turn and child.resident_memory > child.base_memory + _CHILD_GROWTH)
     )

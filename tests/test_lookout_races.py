@@ -223,14 +223,14 @@ def play(world: World, draws: list[int]) -> None:
 DRAWS = st.lists(st.integers(0, 99_999), min_size=40, max_size=80)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(DRAWS)
 def test_no_job_waits_beside_a_free_child_that_does_not_look(draws: list[int]) -> None:
     """Whatever happens in whatever order, what can be claimed is claimed, and no poll is needed for it."""
     play(World(ENQUEUED, NEVER), draws)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(DRAWS)
 def test_what_was_to_run_before_the_mark_is_found(draws: list[int]) -> None:
     """The same, with a mark after every claim: who is slow to commit writes in front of it."""
@@ -238,7 +238,7 @@ def test_what_was_to_run_before_the_mark_is_found(draws: list[int]) -> None:
         play(World(ENQUEUED, NEVER), draws)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(DRAWS)
 def test_no_delayed_job_is_late(draws: list[int]) -> None:
     """The same with delayed jobs, which clients need not announce when polls find them in time."""

@@ -257,9 +257,6 @@ def test_the_queue_does_what_the_model_says(database: str) -> None:
 
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
-            derandomize=True,
-            database=None,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         )

@@ -240,7 +240,7 @@ def test_a_style_sheet_with_a_gradient_is_drawn() -> None:
     assert draw_svg(document)[4, 4].tolist() == [255, 0, 0, 255]
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200)
 @given(path_data())
 def test_no_path_leads_further_than_its_bound(data: str) -> None:
     """Whatever its commands; that of a flat arc, or of a chain of curves, is not one of its numbers."""
