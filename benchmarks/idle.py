@@ -1,8 +1,9 @@
 """How many statements and transactions does an idle hour cost, with few children and with many?
 
 Counted over a stretch with a shorter polling interval, and extrapolated: polls that were sent, times the polls of an hour
-at the default of 60 s. What goes by other clocks (retention, once in six hours) is not in it. The whole form also lets a
-service idle for real, at the default, and extrapolates from minutes to the hour. Floor: one statement a poll; a
+at the default of 60 s. Retention, once in six hours, has its question asked by a poll; what it does where there is old work or
+an artifact is not in it. The whole form also lets a service idle for real, at the default, over the first round of the
+retention, and extrapolates from minutes to the hour. Floor: one statement a poll; a
 supervisor that sent nothing would not be known to live.
 """
 

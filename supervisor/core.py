@@ -185,9 +185,10 @@ class Supervisor:
         while True:
             await asyncio.sleep(delay)
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+            old = await self._dispatcher.old_work()
             try:
                 async with self._front.desk.lent() if self._front else contextlib.nullcontext():
-                    await asyncio.to_thread(keep_house, self._settings, self._artifacts)
+                    await asyncio.to_thread(keep_house, self._settings, self._artifacts, old=old)
             except (DatabaseUnreachable, StatementFailed, OSError) as error:
                 # What is old can wait, and jobs cannot: neither ends the service.
                 log.warning("retention.put_off", problem=str(error))

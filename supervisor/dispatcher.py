@@ -67,6 +67,7 @@ class Dispatcher:
         self._ask_now = False
         self._retell = False
         self._looks_soon = False
+        self._old: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._due = Timetable()
         self._turn_since: float | None = None
@@ -149,6 +150,11 @@ class Dispatcher:
         self.attempts.closed = True
         self._claims.give_up()
         self._event.set()
+
+    async def old_work(self) -> bool:
+        """Return whether retention has work in the database. The next poll asks: it costs no statement of its own."""
+        self._old = self._loop.create_future()
+        return await self._old
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -235,7 +241,11 @@ class Dispatcher:
         return self._claims.owes > 0 and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
-        answer = await self._store.poll(list(self._pool.kinds), self._claims.known())
+        asked = self._old
+        answer = await self._store.poll(list(self._pool.kinds), self._claims.known(), old=asked is not None)
+        if asked is not None and not asked.done():
+            asked.set_result(answer.old)
+            self._old = None
         now = time.monotonic()
         self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)

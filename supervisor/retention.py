@@ -42,21 +42,29 @@ class Kept:
 
 
 def keep_house(
-    settings: Settings, artifacts: ArtifactStore | None = None, orphan_seconds: float = ORPHAN_SECONDS
+    settings: Settings,
+    artifacts: ArtifactStore | None = None,
+    orphan_seconds: float = ORPHAN_SECONDS,
+    *,
+    old: bool = True,
 ) -> Kept | None:
     """Do one round; None when another supervisor is at it. Blocks: run it in a thread.
 
+    `old` says whether there may be work in the database. Where there is none, and no artifact to ask about, nobody connects.
     Raises DatabaseUnreachable, and OSError for the store of the artifacts: what it then left is found by the next round.
     """
     artifacts = artifacts or artifact_store(settings)
     done = Kept()
+    if not old and not any(True for _ in artifacts.stored(older_than=time.time() - orphan_seconds)):
+        return done
     with RetentionStore.open(settings.require_database()) as store:
         if store is None:
             return None
-        if not store.make_weeks():
-            log.warning("retention.partitions_not_made")
-        if settings.retention_days > 0:
-            _drop_expired(store, artifacts, settings.retention_days, done)
+        if old:
+            if not store.make_weeks():
+                log.warning("retention.partitions_not_made")
+            if settings.retention_days > 0:
+                _drop_expired(store, artifacts, settings.retention_days, done)
         _collect_orphans(store, artifacts, orphan_seconds, done)
     if done.partitions or done.artifacts or done.orphans:
         log.info("retention.done", partitions=done.partitions, artifacts=done.artifacts, orphans=done.orphans)

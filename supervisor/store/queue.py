@@ -36,6 +36,8 @@ class Polled:
     due: float | None = None
     look_again: float | None = None
     holders: frozenset[str] = frozenset()
+    old: bool = False
+    """Whether retention has work in the database, where that was asked."""
     figures: QueueFigures = field(default_factory=QueueFigures)
 
 
@@ -188,8 +190,11 @@ class QueueStore:
     def _without(self, **needed: bool) -> tuple[str, ...]:
         return not_needed(limits=self._limited, only=self._only is not None, **needed)
 
-    async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = ()) -> Polled:
-        """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have."""
+    async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = (), *, old: bool = False) -> Polled:
+        """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have.
+
+        `old` asks whether retention has work, too.
+        """
         rows = await self._connection.run(
             "poll",
             owner=self.owner,
@@ -199,6 +204,7 @@ class QueueStore:
             interval=self._settings.polling_interval,
             kinds=list(kinds),
             only=self._only,
+            retention_days=self._settings.retention_days if old else None,
             known=_json(
                 [{"id": job_id, "attempt": token.attempt} for job_id, token in known if token.owner == self.owner]
             ),
@@ -222,6 +228,8 @@ class QueueStore:
                     answer.look_again = row["seconds"]
                 case "unregistered":
                     answer.registered = False
+                case "old":
+                    answer.old = True
                 case _:
                     answer.figures.take(row)
         return answer

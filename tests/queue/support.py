@@ -105,9 +105,9 @@ class Supervisor:
         """Write a job's progress."""
         self.exchange(progress={(job.id, job.token): fraction})
 
-    def poll(self, known: Sequence[Job] = (), kinds: Sequence[str] = tuple(KINDS)) -> Polled:
+    def poll(self, known: Sequence[Job] = (), kinds: Sequence[str] = tuple(KINDS), *, old: bool = False) -> Polled:
         """Send the fallback poll, knowing of these claims."""
-        return self._runner.run(self.store.poll(kinds, [(job.id, job.token) for job in known]))
+        return self._runner.run(self.store.poll(kinds, [(job.id, job.token) for job in known], old=old))
 
 
 class Queue:
@@ -230,7 +230,7 @@ def heard(queue: Queue, listener: psycopg.Connection[Any]) -> list[tuple[str, st
     raise AssertionError(f"the last word never came, only {found}")
 
 
-def house_kept(settings: Settings, artifacts: ArtifactStore | None = None, **options: float) -> Kept:
+def house_kept(settings: Settings, artifacts: ArtifactStore | None = None, **options: Any) -> Kept:
     """Do a round of housekeeping, with nobody else at it: the lock of a round that ended is free when its session is gone."""
     pause, deadline = select.poll(), time.monotonic() + WAIT_SECONDS
     while (kept := keep_house(settings, artifacts, **options)) is None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from supervisor.artifacts import ArtifactDirectory
+from supervisor.errors import DatabaseUnreachable
 from supervisor.retention import Kept, keep_house
 from supervisor.settings import Settings, load
 from tests.queue.support import Queue, ack_of, house_kept
@@ -92,6 +93,50 @@ def test_what_no_week_took_is_deleted_by_age(database: str, tmp_path: Path) -> N
         assert (kept.partitions, kept.artifacts) == (0, 1)
         assert (old_file.exists(), new_file.exists()) == (False, True)
         assert [str(row["id"]) for row in queue.rows("select id from render_jobs")] == [new]
+
+
+def test_a_poll_tells_of_work_for_retention_where_it_asks(database: str) -> None:
+    """Of a row that no week took, of an old week, and of one that is to be made; not of anything young, nor unasked."""
+    with Queue(database) as queue:
+        supervisor = queue.supervisor()
+        done = queue.enqueue()
+        supervisor.ack(supervisor.claim_one())
+        assert not supervisor.poll(old=True).old
+        with psycopg.ClientCursor(queue.client) as cursor:
+            cursor.execute(AGE, [done, done])
+        assert supervisor.poll(old=True).old
+        assert not supervisor.poll().old
+        queue.client.execute("delete from jobsupervisor.finished_job")
+        assert supervisor.poll(old=True).old, "its attempt is still there"
+        queue.client.execute("delete from jobsupervisor.attempt")
+        assert not supervisor.poll(old=True).old
+        for parent in ("finished_job", "attempt"):
+            queue.client.execute(OLD_WEEK.format(parent).encode())
+            assert supervisor.poll(old=True).old
+            queue.client.execute(f"drop table jobsupervisor.{parent}_2001w02".encode())
+            assert not supervisor.poll(old=True).old
+            last = queue.value(
+                "select max(inhrelid::regclass::text) from pg_inherits where inhparent = %s::regclass"
+                " and inhrelid::regclass::text ~ '_[0-9]{4}w[0-9]{2}$'",
+                f"jobsupervisor.{parent}",
+            )
+            queue.client.execute(f"drop table {last}".encode())
+            assert supervisor.poll(old=True).old
+            queue.client.execute("select jobsupervisor.make_weeks(now() + interval '8 weeks')")
+            assert not supervisor.poll(old=True).old
+
+
+def test_where_there_is_nothing_to_do_nobody_connects(database: str, tmp_path: Path) -> None:
+    """With neither old rows nor an old artifact a round needs no database; an old artifact alone is asked about."""
+    nobody = settings("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+    with Queue(database) as queue:
+        house = House(queue, tmp_path)
+        stray = house.publish("00000000-0000-7000-8000-000000000000", 1)
+        assert keep_house(nobody, old=False) == Kept()
+        with pytest.raises(DatabaseUnreachable):
+            keep_house(nobody, orphan_seconds=-1, old=False)
+        assert house_kept(settings(database, tmp_path), orphan_seconds=-1, old=False) == Kept(orphans=1)
+        assert not stray.exists()
 
 
 def test_zero_days_keep_everything(database: str, tmp_path: Path) -> None:
