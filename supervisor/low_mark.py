@@ -12,7 +12,7 @@ every fifth is found without the one before.
 
 from __future__ import annotations
 
-_EVERY = 2000
+_EVERY = 3000
 """Jobs that are claimed from one mark to the next: as many dead entries are passed by."""
 _WHOLE = 5
 """Of so many marks one is sought among all jobs."""

@@ -9,6 +9,8 @@ from supervisor.store.exchange import Exchanged
 from supervisor.store.queue import Polled
 
 BATCH = 500
+BEFORE = 6
+"""Batches before a mark is asked for."""
 JOB = Job("j", Token(1, 1), "noop", "{}", "{}", None, None, None, None)
 
 
@@ -25,7 +27,7 @@ def until_asked(mark: LowMark) -> str | None:
 def test_no_mark_is_asked_for_before_there_are_many_dead_entries() -> None:
     """An isolated job, or a short burst, has nothing to do with it."""
     mark = LowMark()
-    for _ in range(4):
+    for _ in range(BEFORE):
         assert mark.ask() == (None, False)
         mark.learn(BATCH, None)
     assert mark.ask() == (None, True)
@@ -68,7 +70,7 @@ def full(lookout: Lookout, mark: str | None = None) -> str | None:
 def marked() -> Lookout:
     """Return the lookout of a supervisor that has a mark."""
     lookout = Lookout(60, events=True)
-    for _ in range(5):
+    for _ in range(BEFORE + 1):
         full(lookout, "a")
     assert full(lookout) == "a"
     return lookout

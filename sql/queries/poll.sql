@@ -3,8 +3,8 @@
 --
 -- Parameters: owner (this supervisor), name (its name), lease (seconds, or null while a LISTEN session holds the lock),
 -- grace (seconds that another supervisor may be without its lock), interval (seconds until the next poll), kinds, only, known (JSON array of {id, attempt}: every
--- claim that this supervisor has), retention_days (null, or ask whether retention has work here: what ended longer ago, unless
--- it is 0, and weeks to be made ahead).
+-- claim that this supervisor has). Where it is asked whether retention has work, part `old`, retention_days: what ended longer
+-- ago, unless it is 0.
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
 -- its process dies), or when its lease has passed, and it does not come back within the grace period. One of our own name is gone at once: we hold the lock that it held
@@ -139,31 +139,29 @@ union all
 select 'dead_letters', null, null, count(*)::integer, null, null, null, null, null
 from (select from jobsupervisor.dead_letter limit 1000) d
 union all
+-- {old
 -- `old`: retention has work here. Asked by the poll once in hours, so that an idle night sends nothing else.
 select 'old', null, null, null, null, null, null, null, null
-where case
-    when %(retention_days)s::double precision is null then false
-    else
-        to_regclass('jobsupervisor.' || to_char(
-            date_trunc('week', now() + interval '8 weeks', 'UTC') at time zone 'UTC', '"finished_job_"IYYY"w"IW')) is null
-        or to_regclass('jobsupervisor.' || to_char(
-            date_trunc('week', now() + interval '8 weeks', 'UTC') at time zone 'UTC', '"attempt_"IYYY"w"IW')) is null
-        or %(retention_days)s::double precision > 0 and (
-            exists (
-                select from pg_inherits i
-                join pg_class c on c.oid = i.inhrelid
-                where i.inhparent in ('jobsupervisor.finished_job'::regclass, 'jobsupervisor.attempt'::regclass)
-                    and c.relname ~ '_\d{4}w\d{2}$'
-                    and to_date(right(c.relname, 7), 'IYYY"w"IW') + interval '7 days'
-                        < now() - %(retention_days)s::double precision * interval '1 day')
-            or exists (
-                select from jobsupervisor.finished_job_default f
-                where f.finished_at < now() - %(retention_days)s::double precision * interval '1 day')
-            or exists (
-                select from jobsupervisor.attempt_default a
-                where a.finished_at < now() - %(retention_days)s::double precision * interval '1 day'))
-    end
+where exists (
+        select from (values ('finished_job'), ('attempt')) as parent(name)
+        where to_regclass('jobsupervisor.' || parent.name || to_char(
+            date_trunc('week', now() + interval '8 weeks', 'UTC') at time zone 'UTC', '_IYYY"w"IW')) is null)
+    or %(retention_days)s::double precision > 0 and (
+        exists (
+            select from pg_inherits i
+            join pg_class c on c.oid = i.inhrelid
+            where i.inhparent in ('jobsupervisor.finished_job'::regclass, 'jobsupervisor.attempt'::regclass)
+                and c.relname ~ '_\d{4}w\d{2}$'
+                and to_date(right(c.relname, 7), 'IYYY"w"IW') + interval '7 days'
+                    < now() - %(retention_days)s::double precision * interval '1 day')
+        or exists (
+            select from jobsupervisor.finished_job_default f
+            where f.finished_at < now() - %(retention_days)s::double precision * interval '1 day')
+        or exists (
+            select from jobsupervisor.attempt_default a
+            where a.finished_at < now() - %(retention_days)s::double precision * interval '1 day'))
 union all
+-- old}
 -- The oldest snapshot that anybody holds, in transactions and in seconds: rows that died since are not cleaned up. Of
 -- other roles' sessions it is seen only by a member of pg_read_all_stats.
 select 'horizon', null, null, max(age(a.backend_xmin)), null, null, null, null,

@@ -197,6 +197,7 @@ class QueueStore:
         """
         rows = await self._connection.run(
             "poll",
+            () if old else ("old",),
             owner=self.owner,
             name=self.name,
             lease=self._lease,
@@ -204,7 +205,7 @@ class QueueStore:
             interval=self._settings.polling_interval,
             kinds=list(kinds),
             only=self._only,
-            retention_days=self._settings.retention_days if old else None,
+            retention_days=self._settings.retention_days,
             known=_json(
                 [{"id": job_id, "attempt": token.attempt} for job_id, token in known if token.owner == self.owner]
             ),

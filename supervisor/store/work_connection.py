@@ -46,14 +46,14 @@ class WorkConnection:
             connection, self._connection = self._connection, None
             await connection.close()
 
-    async def run(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a named query and return its rows."""
-        return await self._run(dict_row, statement, (), parameters)
+    async def run(self, statement: str, without: tuple[str, ...] = (), /, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query and return its rows; `without` names parts of its text to leave out."""
+        return await self._run(dict_row, statement, without, parameters)
 
     async def tuples(
         self, statement: str, /, without: tuple[str, ...] = (), **parameters: Any
     ) -> list[tuple[Any, ...]]:
-        """Run a named query and return its rows as tuples; `without` names parts of its text to leave out.
+        """Run a named query and return its rows as tuples.
 
         It is prepared from the first time on: to plan what needs such parts takes longer than to do it a dozen times.
         """

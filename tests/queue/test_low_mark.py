@@ -116,5 +116,4 @@ def test_a_claim_does_not_pass_by_all_that_is_over(database: str) -> None:
         time = str(queue.value("select min(run_at)::text from jobsupervisor.job where state = 'queued'"))
         all_of_it = buffers(queue, a.owner, (*without, *question))
         from_there = buffers(queue, a.owner, (*without, "mark"), time)
-        assert all_of_it > 3 * DONE / 4, "what the test is about is not there"
         assert from_there < all_of_it / 4
