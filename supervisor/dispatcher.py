@@ -243,9 +243,11 @@ class Dispatcher:
     async def _poll(self) -> None:
         asked = self._old
         answer = await self._store.poll(list(self._pool.kinds), self._claims.known(), old=asked is not None)
-        if asked is not None and not asked.done():
-            asked.set_result(answer.old)
+        if asked is not None:
             self._old = None
+            # Unless whoever asked was cancelled.
+            if not asked.done():
+                asked.set_result(answer.old)
         now = time.monotonic()
         self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)
