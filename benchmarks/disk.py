@@ -5,7 +5,7 @@ Floor: a table of nothing but the finished job's id and time, with its index.
 
 from __future__ import annotations
 
-from benchmarks.driver import connect, database, events, service, value
+from benchmarks.driver import NOOPS, connect, database, events, service, value
 from benchmarks.figure import Figure
 from benchmarks.size import Size
 
@@ -23,7 +23,7 @@ def measure(size: Size) -> Figure:
         client.execute("listen render_events")
         before = int(value(client, USED))
         with service(server.url()):
-            client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [jobs])
+            client.execute(NOOPS, [jobs])
             events(client, jobs)
         client.execute("vacuum analyze")
         used = int(value(client, USED)) - before

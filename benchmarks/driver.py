@@ -24,6 +24,8 @@ SIZES = {"shared_buffers": "128MB"}
 """PostgreSQL's own default; the server of `jobsupervisor demo` takes less, which no service would run on."""
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 SETTINGS = "select name, setting from pg_settings where name = any(%s)"
+NOOPS = "select count(enqueue_render('noop', '{}')) from generate_series(1, %s)"
+"""Enqueues so many jobs, one after the other in one transaction."""
 told: dict[str, str] = {}
 """Settings of the first server that was started, as it says itself: what the figures were measured under."""
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.driver import Connection, connect, database, events, free_port, service
+from benchmarks.driver import NOOPS, Connection, connect, database, events, free_port, service
 from benchmarks.figure import Figure, Goal
 from benchmarks.processes import child_pss, rss, slope
 from benchmarks.size import Size
@@ -43,7 +43,7 @@ def measure(size: Size) -> list[Figure]:
 
 
 def _portion(client: Connection, jobs: int) -> None:
-    client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [jobs])
+    client.execute(NOOPS, [jobs])
     events(client, jobs)
 
 

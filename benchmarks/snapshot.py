@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from benchmarks.driver import connect, database, value
+from benchmarks.driver import NOOPS, connect, database, value
 from benchmarks.figure import Figure, Goal, percentile
 from benchmarks.hand import Hand
 from benchmarks.size import Size
@@ -54,13 +54,13 @@ def _stretch(url: str, seconds: float, *, opened: bool) -> _Stretch:
             other.execute("select 1 from jobsupervisor.kind")
         with Hand(url, "snapshot", ["noop"]) as hand:
             # As many queued at any time: the queue's length is not the question.
-            client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [10 * BATCH])
+            client.execute(NOOPS, [10 * BATCH])
             for _ in range(TENTHS):
                 hand.exchange(BATCH)
-                client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [BATCH])
+                client.execute(NOOPS, [BATCH])
             started = time.perf_counter()
             while (elapsed := time.perf_counter() - started) < seconds:
-                client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [BATCH])
+                client.execute(NOOPS, [BATCH])
                 tenths[min(TENTHS - 1, int(elapsed / seconds * TENTHS))].append(hand.exchange(BATCH))
                 jobs += hand.holds
         dead_rows = float(value(client, DEAD) or 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.counted import Count, Counted, counted
-from benchmarks.driver import events, service
+from benchmarks.driver import NOOPS, events, service
 from benchmarks.figure import Figure, Goal
 from benchmarks.kinds import PLUGINS
 from benchmarks.size import Size
@@ -53,7 +53,7 @@ def _row(rig: Counted, jobs: int) -> None:
 
 
 def _saturated(rig: Counted, jobs: int) -> None:
-    rig.client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [jobs])
+    rig.client.execute(NOOPS, [jobs])
     events(rig.client, jobs)
 
 

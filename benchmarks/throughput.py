@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.driver import Connection, connect, database, events, service
+from benchmarks.driver import NOOPS, Connection, connect, database, events, service
 from benchmarks.figure import Figure, Goal
 from benchmarks.size import Size
 
@@ -30,7 +30,7 @@ def _measure(jobs: int) -> Figure:
         client.execute("create table floor (id bigint primary key, owner integer)")
         client.execute("create table floor_done (id bigint primary key)")
         client.execute("insert into floor select generate_series(1, %s)", [jobs])
-        client.execute("select count(enqueue_render('noop', '{}')) from generate_series(1, %s)", [jobs])
+        client.execute(NOOPS, [jobs])
         client.execute("vacuum analyze")
         floor = jobs / _floor(client)
         client.execute("listen render_events")

@@ -95,19 +95,15 @@ def answered(rows: Iterable[tuple[Any, ...]], acks: Sequence[Ack], owner: int) -
                 answer.claimed.append(claimed_job(row, owner))
             case "cancel":
                 answer.cancelled.append(row[1])
-            case _ if what in _ASIDES:
-                _take_aside(answer, what, row)
             case _:
-                found = [acks[int(place) - 1] for place in row[4].split(",")]
-                answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
+                if not _took_aside(answer, what, row):
+                    found = [acks[int(place) - 1] for place in row[4].split(",")]
+                    answer.verdicts += [Verdict(ack.job_id, ack.token.attempt, what) for ack in found]
     return answer
 
 
-_ASIDES = frozenset({"due", "more", "busy", "blocked", "mark", "holder", "limited", "unlimited"})
-"""What an answer says beside what was claimed and what became of acks."""
-
-
-def _take_aside(answer: Exchanged, what: str, row: tuple[Any, ...]) -> None:
+def _took_aside(answer: Exchanged, what: str, row: tuple[Any, ...]) -> bool:
+    """Take what an answer says beside what was claimed and what became of acks; False where the row is about acks."""
     match what:
         case "due":
             answer.due = row[10]
@@ -121,5 +117,8 @@ def _take_aside(answer: Exchanged, what: str, row: tuple[Any, ...]) -> None:
             answer.mark = row[3]
         case "holder":
             answer.holders |= {row[3]}
-        case _:
+        case "limited" | "unlimited":
             answer.limited = what == "limited"
+        case _:
+            return False
+    return True
