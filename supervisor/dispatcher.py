@@ -261,8 +261,8 @@ class Dispatcher:
             self._claims.owe(ack, job)
 
     async def _exchange(self) -> None:
-        want = self._capacity()
         acks = self._claims.owed() if self._has_acks() else []
+        want = self._capacity() if self._may_bring(acks) else 0
         moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)
@@ -277,6 +277,19 @@ class Dispatcher:
         self._pace.exchange_took(now - started)
         self._due.gather_until = now + self._pace.gather(self._settings.concurrency)
         self._take(answer, want, started)
+
+    def _may_bring(self, acks: list[Ack]) -> bool:
+        """Whether a claim beside these acks may bring something: a statement that only acknowledges costs a third.
+
+        What is new is told, so that there is nothing where nobody said so; but an ack may have its own job queued again, or free
+        a place that a limit kept.
+        """
+        return (
+            self._lookout.look
+            or not self._settings.enable_events
+            or self._store.limited
+            or any(ack.ill for ack in acks)
+        )
 
     def _take(self, answer: Exchanged, want: int, asked: float) -> None:
         """Act on the answer of an exchange that was sent at `asked`.

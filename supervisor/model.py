@@ -77,3 +77,8 @@ class Ack(NamedTuple):
     ending: Ending | None
     text: str = ""
     """The same as the exchange reads it, where it was made beforehand: when an exchange is sent, everything waits for it."""
+
+    @property
+    def ill(self) -> bool:
+        """Whether its job may be queued again by it, or go to the dead letters."""
+        return self.ending is None or self.ending.outcome is not Outcome.OK

@@ -29,6 +29,7 @@
 --   acks       where there is neither an ack nor progress to write
 --   progress   where there is no progress
 --   ills       where every ack says `ok`: such a job ends, completed or cancelled
+--   claim      where nothing is to be claimed, and so nothing to be told of what is left
 --   only       where it is not one job that is asked for
 --   holders    where the caller does not ask who is writing
 --   since      where everything may be claimed;  mark: where the caller does not ask for it
@@ -234,6 +235,15 @@ moved as (
 ),
 -- progress}
 -- acks}
+-- {free_for_all
+-- One row where anything is limited.
+limited as materialized (
+    select from (values (0)) as v(one)
+    where exists (select from jobsupervisor.user_limit)
+        or exists (select from jobsupervisor.kind k where k.max_running is not null)
+),
+-- free_for_all}
+-- {claim
 -- Delayed jobs that have become due. A later claim takes them: this one does not see them.
 due_now as (
     update jobsupervisor.job j
@@ -248,14 +258,6 @@ due_now as (
     where j.id = d.id
     returning j.id
 ),
--- {free_for_all
--- One row where anything is limited.
-limited as materialized (
-    select from (values (0)) as v(one)
-    where exists (select from jobsupervisor.user_limit)
-        or exists (select from jobsupervisor.kind k where k.max_running is not null)
-),
--- free_for_all}
 -- The claim. Priority first; inside a priority the tenants in turn, from the one after `cursor` on; of each tenant its
 -- oldest jobs. Each step is a look into the index job_ready, so that the cost goes with what is wanted, not with how many
 -- jobs or tenants there are.
@@ -441,6 +443,7 @@ claimed as (
         extract(epoch from j.timeout)::double precision as timeout, j.memory_mb, j.user_id, j.correlation_id,
         extract(epoch from now() - j.run_at)::double precision as waited
 ),
+-- claim}
 -- Arming is seen by clients when this statement is committed; see the function wake. And who claims, lives: what others
 -- noted of a silence before must not be held against what is claimed after it.
 armed as (
@@ -448,13 +451,17 @@ armed as (
     set armed = coalesce(%(arm)s::boolean, s.armed), lost_at = null
     where s.id = %(owner)s and (s.armed <> %(arm)s::boolean or s.lost_at is not null)
 )
+-- {claim
 select 'claimed' as what, c.id, c.attempt, c.kind, c.spec, c.config, c.timeout, c.memory_mb, c.user_id, c.correlation_id,
     c.waited as seconds, c.position
 from claimed c
--- {acks
 union all
--- The verdicts: under each, which acks have it, by their places in `acks`, counted from 1. Each ack is named once.
-select w.verdict, null, null, null, string_agg(w.n::text, ','), null, null, null, null, null, null, 0
+-- claim}
+-- {acks
+-- The verdicts: under each, which acks have it, by their places in `acks`, counted from 1. Each ack is named once. `said`
+-- stands here since some verdict is read wherever there is something to say.
+select w.verdict, null, null, null, string_agg(w.n::text, ','), null, null, null, null, null, null,
+    (select 0 * s.said from said s) as position
 from (
     select
         a.n,
@@ -473,18 +480,18 @@ from (
     left join verdict v on v.id = a.id and v.owner = a.owner and v.attempt = a.attempt
 ) w
 group by w.verdict
--- acks}
 union all
-select 'cancel', j.id, j.attempt, null, null, null, null, null, null, null, null, 0
+-- acks}
+select 'cancel', j.id, j.attempt, null, null, null, null, null, null, null, null::double precision, 0 as position
 from jobsupervisor.job j
 where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
     -- {acks
     and not exists (select from ack a where a.id = j.id)
     -- acks}
+-- {claim
 union all
 -- What follows tells a caller that got less than it wanted what to do next.
--- `due`: seconds until the next delayed job is due. `said` stands in both places since one of them is read in any case: as the
--- position where there is a row, and else in the condition, which never holds by it.
+-- `due`: seconds until the next delayed job is due.
 select 'due', null, null, null, null, null, null, null, null, null,
     extract(epoch from least(
         -- {acks
@@ -494,14 +501,8 @@ select 'due', null, null, null, null, null, null, null, null, null,
         -- acks}
         (select min(j.run_at) from jobsupervisor.job j
             where j.state = 'delayed' and j.run_at > now() and j.kind = any(%(kinds)s::text[]))) - now())::double precision,
-    -- {acks
-    (select s.said from said s) +
-    -- acks}
     0
 where (select count(*) from claimed) < %(want)s
-    -- {acks
-    or (select s.said from said s) < 0
-    -- acks}
 union all
 -- `more`: there is something left to claim, or there was a moment ago; ask again. What is due may be in another
 -- supervisor's hands, which queues it and takes what it can: the rest is for us. Where tenants are limited it cannot be
@@ -551,6 +552,9 @@ union all
 -- `blocked`: at this priority (in `attempt`) every tenant that has a job has all its places; ask below it.
 select 'blocked', null, (select max(l.priority) from lane l), null, null, null, null, null, null, null, null, 0
 where exists (select from lane) and not exists (select from chosen)
+-- limits}
+-- claim}
+-- {limits
 union all
 select 'unlimited', null, null, null, null, null, null, null, null, null, null, 0
 where not exists (select from jobsupervisor.user_limit)
@@ -560,6 +564,7 @@ where not exists (select from jobsupervisor.user_limit)
 union all
 select 'limited', null, null, null, null, null, null, null, null, null, null, 0 from limited
 -- free_for_all}
+-- {claim
 -- {mark
 union all
 -- `mark`: nothing that is queued was to run before this time. Where jobs are of too many tenants it is not sought.
@@ -585,4 +590,5 @@ where (select count(*) from claimed) < %(want)s
 group by l.virtualtransaction
 having not bool_or(l.relation = 'jobsupervisor.supervisor'::regclass)
 -- holders}
+-- claim}
 order by position

@@ -60,11 +60,12 @@ class Exchanged:
     """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks again."""
 
 
-def not_needed(
+def not_needed(  # noqa: PLR0913 - one for each part
     *,
     limits: bool,
     only: bool,
     acks: bool,
+    claim: bool,
     progress: bool = False,
     ills: bool = False,
     holders: bool = False,
@@ -76,6 +77,7 @@ def not_needed(
         "free_for_all": not limits,
         "limits": limits,
         "acks": acks,
+        "claim": claim,
         "progress": progress,
         "ills": ills,
         "only": only,

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from renderer.outcome import Outcome
 from supervisor.forkserver import KindInfo
 from supervisor.model import Ack, Job, Token
 from supervisor.settings import Settings
@@ -48,7 +47,7 @@ class QueueStore:
         self._settings = settings
         self._only = only
         self._connection = WorkConnection()
-        self._limited = False
+        self.limited = False
         """Whether we believe that a kind or a tenant is limited."""
         self.name = name
         self.owner = 0
@@ -57,9 +56,8 @@ class QueueStore:
         """Open the work connection, and have the server plan what the first jobs need: it takes longer than they do."""
         await self._connection.connect(self._settings.require_database(), f"jobsupervisor {self.name} work")
         if self._connection.prepares:
-            claim = self._without(acks=False)
-            end = self._without(acks=True)
-            for without in (claim, end):
+            for acks, claim in ((False, True), (True, False), (True, True)):
+                without = self._without(acks=acks, claim=claim)
                 await self._connection.tuples("exchange", without, **self._told(0, (), {}))
 
     async def close(self) -> None:
@@ -124,8 +122,8 @@ class QueueStore:
         """Acknowledge and claim, in one statement. Nothing is claimed while we are not registered."""
         answer = await self._exchange(acks, progress, kinds, want, question)
         if answer.limited is not None:
-            learned = answer.limited and not self._limited
-            self._limited = answer.limited
+            learned = answer.limited and not self.limited
+            self.limited = answer.limited
             if learned and want and not self._only:
                 # Somebody has set a limit since. The acks are done; what is claimed is claimed within it.
                 verdicts = answer.verdicts
@@ -143,17 +141,19 @@ class QueueStore:
     ) -> Exchanged:
         # Kept: the owner may change while the statement is under way, and the claims carry the one that was sent.
         owner = self.owner
+        want = want if owner else 0
         without = self._without(
             acks=bool(acks or progress),
+            claim=want > 0,
             progress=bool(progress),
-            ills=any(ack.ending is None or ack.ending.outcome is not Outcome.OK for ack in acks),
+            ills=any(ack.ill for ack in acks),
             holders=question.holders,
             since=question.since is not None,
             mark=question.mark,
         )
         told = self._told(owner, acks, progress) | {
             "kinds": list(kinds),
-            "want": want if owner else 0,
+            "want": want,
             "cursor": question.cursor,
             "below": question.below,
             "arm": question.arm,
@@ -188,7 +188,7 @@ class QueueStore:
         }
 
     def _without(self, **needed: bool) -> tuple[str, ...]:
-        return not_needed(limits=self._limited, only=self._only is not None, **needed)
+        return not_needed(limits=self.limited, only=self._only is not None, **needed)
 
     async def poll(self, kinds: Sequence[str], known: Iterable[tuple[str, Token]] = (), *, old: bool = False) -> Polled:
         """Say that we live, hear who does not, and whether there is work; `known` are all claims that we have.
