@@ -279,7 +279,7 @@ class Dispatcher:
         self._take(answer, want, started)
 
     def _may_bring(self, acks: list[Ack]) -> bool:
-        """Whether a claim beside these acks may bring something: a statement that only acknowledges costs a third.
+        """Whether a claim beside these acks may bring something. A statement without one is the cheaper by far.
 
         What is new is told, so that there is nothing where nobody said so; but an ack may have its own job queued again, or free
         a place that a limit kept.

@@ -155,6 +155,20 @@ def test_polling_only_works_without_notifications(database: str, tmp_path: Path)
         assert service.stop() == 0
 
 
+def test_polling_only_claims_beside_an_ack(database: str, tmp_path: Path) -> None:
+    """Nobody says there what was enqueued meanwhile: a child that becomes free looks, and waits for no poll."""
+    with Queue(database) as queue:
+        gate = tmp_path / "gate"
+        first = queue.enqueue("gate", {"gate": str(gate)})
+        with Service(database, tmp_path, RENDER_ENABLE_EVENTS="false", RENDER_CONCURRENCY=1) as service:
+            service.ready()
+            queue.running(first)
+            second = queue.enqueue("write", {"text": "second"})
+            gate.touch()
+            assert artifact(queue.final(second)) == b"second"
+            assert service.stop() == 0
+
+
 def _polled_after(last: datetime, row: dict[str, Any]) -> bool:
     return bool(row["seen_at"] > last)
 
