@@ -185,8 +185,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(delay)
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-            old = await self._dispatcher.old_work()
             try:
+                old = await self._dispatcher.old_work()
                 async with self._front.desk.lent() if self._front else contextlib.nullcontext():
                     await asyncio.to_thread(keep_house, self._settings, self._artifacts, old=old)
             except (DatabaseUnreachable, StatementFailed, OSError) as error:

@@ -28,8 +28,9 @@ from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
+from supervisor.store.connection import StatementFailed
 from supervisor.store.exchange import Exchanged, Verdict
-from supervisor.store.queue import QueueStore
+from supervisor.store.queue import Polled, QueueStore
 from supervisor.timetable import NEVER, Timetable
 
 log = structlog.get_logger()
@@ -152,7 +153,10 @@ class Dispatcher:
         self._event.set()
 
     async def old_work(self) -> bool:
-        """Return whether retention has work in the database. The next poll asks: it costs no statement of its own."""
+        """Return whether retention has work in the database. The next poll asks: it costs no statement of its own.
+
+        Raises StatementFailed.
+        """
         self._old = self._loop.create_future()
         return await self._old
 
@@ -241,13 +245,7 @@ class Dispatcher:
         return self._claims.owes > 0 and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
-        asked = self._old
-        answer = await self._store.poll(list(self._pool.kinds), self._claims.known(), old=asked is not None)
-        if asked is not None:
-            self._old = None
-            # Unless whoever asked was cancelled.
-            if not asked.done():
-                asked.set_result(answer.old)
+        answer = await self._polled()
         now = time.monotonic()
         self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)
@@ -260,9 +258,29 @@ class Dispatcher:
             self._report.found(job, lost=ack.ending is not None)
             self._claims.owe(ack, job)
 
+    async def _polled(self) -> Polled:
+        """Send the poll, with the question of old work where it was asked: should only that fail, whoever asked is told."""
+        asked = self._old
+        try:
+            answer = await self._store.poll(list(self._pool.kinds), self._claims.known(), old=asked is not None)
+        except StatementFailed as error:
+            if asked is None:
+                raise
+            self._old = None
+            if not asked.done():
+                asked.set_exception(error)
+            return await self._store.poll(list(self._pool.kinds), self._claims.known())
+        if asked is not None:
+            self._old = None
+            # Unless whoever asked was cancelled.
+            if not asked.done():
+                asked.set_result(answer.old)
+        return answer
+
     async def _exchange(self) -> None:
         acks = self._claims.owed() if self._has_acks() else []
-        want = self._capacity() if self._may_bring(acks) else 0
+        brings = self._lookout.may_bring(ills=any(ack.ill for ack in acks), limited=self._store.limited)
+        want = self._capacity() if brings else 0
         moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)
@@ -277,19 +295,6 @@ class Dispatcher:
         self._pace.exchange_took(now - started)
         self._due.gather_until = now + self._pace.gather(self._settings.concurrency)
         self._take(answer, want, started)
-
-    def _may_bring(self, acks: list[Ack]) -> bool:
-        """Whether a claim beside these acks may bring something. A statement without one is the cheaper by far.
-
-        What is new is told, so that there is nothing where nobody said so; but an ack may have its own job queued again, or free
-        a place that a limit kept.
-        """
-        return (
-            self._lookout.look
-            or not self._settings.enable_events
-            or self._store.limited
-            or any(ack.ill for ack in acks)
-        )
 
     def _take(self, answer: Exchanged, want: int, asked: float) -> None:
         """Act on the answer of an exchange that was sent at `asked`.

@@ -77,6 +77,14 @@ class Lookout:
     def look(self, heard: bool) -> None:
         self._heard = heard
 
+    def may_bring(self, *, ills: bool, limited: bool) -> bool:
+        """Whether a claim beside acks or progress may bring something. A statement without one is the cheaper by far.
+
+        What is new is told, so that there is nothing where nobody said so and nothing is doubtful; but an ack of an attempt that
+        did not go well (`ills`) may have its own job queued again, and any may free a place where something is `limited`.
+        """
+        return self.look or self._again_at < NEVER or not self.events or limited or ills
+
     @property
     def wake_at(self) -> float:
         """When to look again though nothing happened."""

@@ -247,3 +247,22 @@ def test_who_writes_is_asked_only_while_it_matters() -> None:
     assert not lookout.ask(2).holders
     assert not lookout.ask(0).holders
     assert not Lookout(INTERVAL, events=False).ask(2).holders
+
+
+def test_a_claim_beside_an_ack_is_left_out_where_nobody_said_that_there_is_more() -> None:
+    """Not while there is a doubt: something was left over, or writers are waited for that may have read an old flag."""
+    lookout = idle()
+    assert not lookout.may_bring(ills=False, limited=False)
+    assert lookout.may_bring(ills=True, limited=False)
+    assert lookout.may_bring(ills=False, limited=True)
+    lookout.wake("", 1, 1)
+    assert lookout.may_bring(ills=False, limited=False)
+    wary = idle()
+    wary.learn_poll(Polled(holders=frozenset({"1"})), 1)
+    assert not wary.look
+    assert wary.may_bring(ills=False, limited=False)
+
+
+def test_without_events_every_ack_looks() -> None:
+    """Nobody says there that there is work."""
+    assert idle(events=False).may_bring(ills=False, limited=False)

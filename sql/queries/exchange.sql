@@ -231,10 +231,21 @@ moved as (
         where not exists (select from ack a where a.id = p.id and a.attempt = p.attempt)
         for update of l skip locked
     ) p
-    where j.id = p.id
+    where j.id = p.id and (select count(*) from undurable) < 2
 ),
 -- progress}
 -- acks}
+-- A claim that the server forgets in a crash was never made: the job is still there, and the next who claims it gets a token
+-- under which the old attempt counts for nothing. So a statement that only claims, or writes progress, does not wait for the
+-- disk. What is acknowledged does, and with it all that was claimed before. So does arming: nobody is woken by a supervisor
+-- that only believes to be armed.
+undurable as materialized (
+    select set_config('synchronous_commit', 'off', true) as now
+    where %(arm)s::boolean is not true
+        -- {acks
+        and not exists (select from ack)
+        -- acks}
+),
 -- {free_for_all
 -- One row where anything is limited.
 limited as materialized (
@@ -419,17 +430,6 @@ free as materialized (
         for update skip locked
     ) o
     -- only}
-),
--- A claim that the server forgets in a crash was never made: the job is still there, and the next who claims it gets a token
--- under which the old attempt counts for nothing. So a statement that only claims does not wait for the disk. What
--- is acknowledged does, and with it all that was claimed before. So does arming: nobody is woken by a supervisor that only
--- believes to be armed.
-undurable as materialized (
-    select set_config('synchronous_commit', 'off', true) as now
-    where %(arm)s::boolean is not true
-        -- {acks
-        and not exists (select from ack)
-        -- acks}
 ),
 claimed as (
     update jobsupervisor.job j

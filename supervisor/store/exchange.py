@@ -57,7 +57,8 @@ class Exchanged:
     mark: str | None = None
     """Nothing that is queued was to run before this time, as the server writes it; where that was asked for and is known."""
     limited: bool | None = None
-    """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks again."""
+    """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks
+    again, where something was wanted."""
 
 
 def not_needed(  # noqa: PLR0913 - one for each part

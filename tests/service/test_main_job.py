@@ -156,11 +156,11 @@ def test_polling_only_works_without_notifications(database: str, tmp_path: Path)
 
 
 def test_polling_only_claims_beside_an_ack(database: str, tmp_path: Path) -> None:
-    """Nobody says there what was enqueued meanwhile: a child that becomes free looks, and waits for no poll."""
+    """Nobody says there what was enqueued after the last claim found no more: an ack looks, and waits for no poll."""
     with Queue(database) as queue:
         gate = tmp_path / "gate"
         first = queue.enqueue("gate", {"gate": str(gate)})
-        with Service(database, tmp_path, RENDER_ENABLE_EVENTS="false", RENDER_CONCURRENCY=1) as service:
+        with Service(database, tmp_path, RENDER_ENABLE_EVENTS="false") as service:
             service.ready()
             queue.running(first)
             second = queue.enqueue("write", {"text": "second"})

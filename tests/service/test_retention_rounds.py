@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import sys
+import time
 from pathlib import Path
 
 import psycopg
 
 from tests.queue.test_retention import OLD_WEEK
-from tests.service.support import Queue, Service
+from tests.service.support import PATIENCE, Queue, Service
 
 OFTEN = """
 import random, sys
@@ -39,3 +41,16 @@ def test_a_week_that_became_old_is_dropped(database: str, tmp_path: Path) -> Non
         queue.until_row(WEEKS, lambda row: row["weeks"] == 0)
         assert service.stop() == 0
         assert sum(line["partitions"] for line in service.events("retention.done")) == 2
+
+
+def test_a_question_that_fails_is_put_off(database: str, tmp_path: Path) -> None:
+    """More days than the calendar has: retention says so, at each round, and jobs go on."""
+    settings = {"RENDER_RETENTION_DAYS": 9e9, "RENDER_POLLING_INTERVAL": 0.1}
+    with Queue(database) as queue, OftenService(database, tmp_path, **settings) as service:
+        service.ready()
+        pause, deadline = select.poll(), time.monotonic() + PATIENCE
+        while not service.events("retention.put_off"):
+            assert time.monotonic() < deadline, "nobody says that it fails"
+            pause.poll(20)
+        assert queue.final(queue.enqueue("noop", {}))["status"] == "completed"
+        assert service.stop() == 0
