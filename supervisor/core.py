@@ -186,7 +186,7 @@ class Supervisor:
             await asyncio.sleep(delay)
             delay = INTERVAL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
             try:
-                old = await self._dispatcher.old_work()
+                old = await self._dispatcher.old_work.is_there()
                 async with self._front.desk.lent() if self._front else contextlib.nullcontext():
                     await asyncio.to_thread(keep_house, self._settings, self._artifacts, old=old)
             except (DatabaseUnreachable, StatementFailed, OSError) as error:

@@ -23,14 +23,14 @@ from supervisor.errors import DatabaseUnreachable
 from supervisor.link import Link
 from supervisor.lookout import Lookout
 from supervisor.model import Ack, Job
+from supervisor.old_work import OldWork
 from supervisor.pace import Pace
 from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
-from supervisor.store.connection import StatementFailed
 from supervisor.store.exchange import Exchanged, Verdict
-from supervisor.store.queue import Polled, QueueStore
+from supervisor.store.queue import QueueStore
 from supervisor.timetable import NEVER, Timetable
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class Dispatcher:
         self._ask_now = False
         self._retell = False
         self._looks_soon = False
-        self._old: asyncio.Future[bool] | None = None
+        self.old_work = OldWork()
         self._loop = asyncio.get_running_loop()
         self._due = Timetable()
         self._turn_since: float | None = None
@@ -151,14 +151,6 @@ class Dispatcher:
         self.attempts.closed = True
         self._claims.give_up()
         self._event.set()
-
-    async def old_work(self) -> bool:
-        """Return whether retention has work in the database. The next poll asks: it costs no statement of its own.
-
-        Raises StatementFailed.
-        """
-        self._old = self._loop.create_future()
-        return await self._old
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -245,7 +237,9 @@ class Dispatcher:
         return self._claims.owes > 0 and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
-        answer = await self._polled()
+        answer = await self.old_work.polled(
+            lambda *, old: self._store.poll(list(self._pool.kinds), self._claims.known(), old=old)
+        )
         now = time.monotonic()
         self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)
@@ -257,25 +251,6 @@ class Dispatcher:
             job = answer.jobs[ack.job_id]
             self._report.found(job, lost=ack.ending is not None)
             self._claims.owe(ack, job)
-
-    async def _polled(self) -> Polled:
-        """Send the poll, with the question of old work where it was asked: should only that fail, whoever asked is told."""
-        asked = self._old
-        try:
-            answer = await self._store.poll(list(self._pool.kinds), self._claims.known(), old=asked is not None)
-        except StatementFailed as error:
-            if asked is None:
-                raise
-            self._old = None
-            if not asked.done():
-                asked.set_exception(error)
-            return await self._store.poll(list(self._pool.kinds), self._claims.known())
-        if asked is not None:
-            self._old = None
-            # Unless whoever asked was cancelled.
-            if not asked.done():
-                asked.set_result(answer.old)
-        return answer
 
     async def _exchange(self) -> None:
         acks = self._claims.owed() if self._has_acks() else []
