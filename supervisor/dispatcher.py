@@ -254,8 +254,7 @@ class Dispatcher:
 
     async def _exchange(self) -> None:
         acks = self._claims.owed() if self._has_acks() else []
-        brings = self._lookout.may_bring(ills=any(ack.ill for ack in acks), limited=self._store.limited)
-        want = self._capacity() if brings else 0
+        want = self._capacity() if self._lookout.may_bring(acks, limited=self._store.limited) else 0
         moved = self._claims.take_moved()
         self._ask_now = False
         question = self._lookout.ask(want)

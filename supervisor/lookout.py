@@ -21,9 +21,11 @@ A poll names sessions too: they may have enqueued delayed jobs that they did not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from supervisor.low_mark import LowMark
+from supervisor.model import Ack
 from supervisor.store.exchange import Exchanged, Question
 from supervisor.store.queue import Polled
 
@@ -77,13 +79,14 @@ class Lookout:
     def look(self, heard: bool) -> None:
         self._heard = heard
 
-    def may_bring(self, *, ills: bool, limited: bool) -> bool:
-        """Whether a claim beside acks or progress may bring something. A statement without one is the cheaper by far.
+    def may_bring(self, acks: Iterable[Ack], *, limited: bool) -> bool:
+        """Whether a claim beside these acks, or progress, may bring something. A statement without one is the cheaper by far.
 
         What is new is told, so that there is nothing where nobody said so and nothing is doubtful; but an ack of an attempt that
-        did not go well (`ills`) may have its own job queued again, and any may free a place where something is `limited`.
+        did not go well may have its own job queued again, and any may free a place where something is `limited`.
         """
-        return self.look or self._again_at < NEVER or not self.events or limited or ills
+        # The acks last: under load they are many, and something is left over.
+        return self.look or self._again_at < NEVER or not self.events or limited or any(ack.ill for ack in acks)
 
     @property
     def wake_at(self) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from renderer.outcome import Outcome
 from supervisor.lookout import NEVER, Lookout
-from supervisor.model import Job, Token
+from supervisor.model import Ack, Ending, Job, Token
 from supervisor.store.exchange import Exchanged, Verdict
 from supervisor.store.queue import Polled
 
 INTERVAL = 60.0
+WELL, ILL = (Ack("j", Token(1, 1), Ending(outcome)) for outcome in (Outcome.OK, Outcome.CRASH))
 
 
 def jobs(*tenants: str | None) -> list[Job]:
@@ -252,17 +254,17 @@ def test_who_writes_is_asked_only_while_it_matters() -> None:
 def test_a_claim_beside_an_ack_is_left_out_where_nobody_said_that_there_is_more() -> None:
     """Not while there is a doubt: something was left over, or writers are waited for that may have read an old flag."""
     lookout = idle()
-    assert not lookout.may_bring(ills=False, limited=False)
-    assert lookout.may_bring(ills=True, limited=False)
-    assert lookout.may_bring(ills=False, limited=True)
+    assert not lookout.may_bring([WELL], limited=False)
+    assert lookout.may_bring([WELL, ILL], limited=False)
+    assert lookout.may_bring([WELL], limited=True)
     lookout.wake("", 1, 1)
-    assert lookout.may_bring(ills=False, limited=False)
+    assert lookout.may_bring([WELL], limited=False)
     wary = idle()
     wary.learn_poll(Polled(holders=frozenset({"1"})), 1)
     assert not wary.look
-    assert wary.may_bring(ills=False, limited=False)
+    assert wary.may_bring([WELL], limited=False)
 
 
 def test_without_events_every_ack_looks() -> None:
     """Nobody says there that there is work."""
-    assert idle(events=False).may_bring(ills=False, limited=False)
+    assert idle(events=False).may_bring([WELL], limited=False)

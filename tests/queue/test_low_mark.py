@@ -65,6 +65,7 @@ def test_of_too_many_tenants_no_mark_is_sought(database: str) -> None:
         queue.client.execute(
             "select count(enqueue_render('noop', '{}', user_id => 'u' || n)) from generate_series(1, 999) n"
         )
+        assert asked(queue, a, 0, mark=True)[1] is None
         assert asked(queue, a, 1, mark=True)[1] is not None
         queue.client.execute(
             "select count(enqueue_render('noop', '{}', user_id => 'v' || n)) from generate_series(1, 2) n"
@@ -109,6 +110,7 @@ def test_a_claim_does_not_pass_by_all_that_is_over(database: str) -> None:
         assert len(done) == DONE
         a.exchange(*(ack_of(job) for job in done))
         queue.enqueue()
+        assert asked(queue, a, 0, mark=True)[1] is None, "nothing is wanted, so no kind is looked at"
         without = ("acks", "progress", "ills", "only")
         time = str(queue.value("select min(run_at)::text from jobsupervisor.job where state = 'queued'"))
         all_of_it = buffers(queue, a.owner, (*without, "since", "mark"))
