@@ -89,9 +89,11 @@ def _descriptors(output: int) -> dict[str, str]:
 
 
 def _can_write(directory: str) -> bool:
-    """Whether a file can be made there."""
+    """Whether a file can be made there. Where there is no sandbox it is the machine's own directory: nothing stays."""
+    made = Path(directory) / f"made by {os.getpid()}"
     try:
-        (Path(directory) / "made").touch()
+        made.touch()
+        made.unlink()
     except OSError:
         return False
     return True
