@@ -67,17 +67,18 @@ def test_scene_becomes_a_video(database: str, tmp_path: Path) -> None:
 
 
 def test_priority_and_run_at_decide_the_order(database: str, tmp_path: Path) -> None:
-    """One child takes higher priorities first, then older jobs; a delayed job waits until it is due."""
-    with Queue(database) as queue:
-        spec = {"text": "x"}
-        late = queue.enqueue("write", spec, priority=9, run_at="2999-01-01")
-        low, first, second, high = (queue.enqueue("write", spec, priority=priority) for priority in (-1, 0, 0, 5))
-        with Service(database, tmp_path, RENDER_CONCURRENCY=1) as service:
+    """One child takes higher priorities first, then older jobs; a delayed job waits until it is due.
+
+    The jobs tell when they began: `started_at` is as late as the statement was under way that said when.
+    """
+    plugins = "stamp=benchmarks.kinds:stamp"
+    with Queue(database, plugins) as queue:
+        late = queue.enqueue("stamp", {}, priority=9, run_at="2999-01-01")
+        low, first, second, high = (queue.enqueue("stamp", {}, priority=priority) for priority in (-1, 0, 0, 5))
+        with Service(database, tmp_path, RENDER_CONCURRENCY=1, RENDER_PLUGINS=plugins) as service:
             service.ready()
-            for job in (low, first, second, high):
-                queue.final(job)
-        started = queue.rows("select job_id from render_attempts order by started_at")
-        assert [str(row["job_id"]) for row in started] == [high, first, second, low]
+            began = {job: int(artifact(queue.final(job))) for job in (low, first, second, high)}
+        assert sorted(began, key=began.__getitem__) == [high, first, second, low]
         assert queue.job(late)["status"] == "queued"
 
 
