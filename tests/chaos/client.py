@@ -94,6 +94,9 @@ class Client(threading.Thread):
         if order.keyed and self._random.random() < 0.3:
             self._send(order)
         if order.job is None:
+            if order.gate is not None:
+                # The answer was lost, perhaps on its way back: a job that waits at its gate may be there all the same.
+                order.gate.touch()
             return
         if order.gate is not None:
             self._at_the_gate(order, order.job, order.gate)
