@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import select
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 
+from tests.database.support import event
 from tests.queue.test_retention import OLD_WEEK
-from tests.service.support import PATIENCE, Queue, Service
+from tests.service.support import Queue, Service
 
 OFTEN = """
 import random, sys
@@ -48,9 +47,6 @@ def test_a_question_that_fails_is_put_off(database: str, tmp_path: Path) -> None
     settings = {"RENDER_RETENTION_DAYS": 9e9, "RENDER_POLLING_INTERVAL": 0.1}
     with Queue(database) as queue, OftenService(database, tmp_path, **settings) as service:
         service.ready()
-        pause, deadline = select.poll(), time.monotonic() + PATIENCE
-        while not service.events("retention.put_off"):
-            assert time.monotonic() < deadline, "nobody says that it fails"
-            pause.poll(20)
+        event(service, "retention.put_off")
         assert queue.final(queue.enqueue("noop", {}))["status"] == "completed"
         assert service.stop() == 0
