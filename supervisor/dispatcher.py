@@ -81,7 +81,8 @@ class Dispatcher:
 
     def wake(self, payload: str) -> None:
         """Take a wake-up: there is work now, or (the payload is a time) there will be."""
-        self._lookout.wake(payload, time.monotonic(), time.time())
+        now = time.monotonic()
+        self._lookout.wake(payload, now, self._store.clock.now(now))
         self._event.set()
 
     def poll_now(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from supervisor.store.connection import DataRefused, StatementFailed
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 
 class _Poll(Protocol):
