@@ -140,8 +140,9 @@ def meaning(
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if connection.closed or state in _RECONNECT:
         return unreachable(error)
-    if state is not None and state[:2] in _DATA:
-        return DataRefused(statement, f"{_refusal(error)} (SQLSTATE {state})")
+    if (state or "")[:2] in _DATA or (state is None and isinstance(error, psycopg.DataError | UnicodeError)):
+        # Without a SQLSTATE it is the driver that cannot send a value, or read one.
+        return DataRefused(statement, f"{_refusal(error)} (SQLSTATE {state or 'none'})")
     if isinstance(error, psycopg.OperationalError):
         # Classes 08, 40, 53, 55, 57 and 58: nothing that a statement could do about it.
         return DatabaseTroubled(f"the database must take statements: {_refusal(error)}; what is owed to it waits")

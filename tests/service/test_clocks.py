@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.prepared import CHECKOUT
+from tests.commands import environment
+from tests.prepared import CHECKOUT, COMMAND
 from tests.service.support import PATIENCE, ByScript, Queue, artifact
 
 WRONG = """
@@ -37,6 +40,22 @@ def test_a_delayed_job_begins_on_time(offset: int, database: str, tmp_path: Path
         # Not a figure: it took as long as the polling interval, which is an hour here, or would not have begun at all.
         assert 0 <= late < 20
         assert service.stop() == 0
+
+
+@pytest.mark.parametrize(("offset", "found"), [(-600, "600 s behind"), (600, "600 s ahead of"), (0, "as")])
+def test_doctor_compares_the_clocks(offset: int, found: str, database: str, tmp_path: Path) -> None:
+    """It says by how much this host's clock is off the database's, and what goes by which."""
+    (tmp_path / "sitecustomize.py").write_text(WRONG.format(offset=offset))
+    settings = {"PYTHONPATH": str(tmp_path), "DATABASE_URL": database, "RENDER_SANDBOX": "off"}
+    ran = subprocess.run(
+        [COMMAND, "doctor", "--json"],
+        env=environment(tmp_path, **settings),
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    (check,) = (check for check in json.loads(ran.stdout) if check["name"] == "clock")
+    assert (check["state"], check["found"]) == ("degraded" if offset else "ok", f"{found} the database's")
 
 
 WORK = "select pid from pg_stat_activity where application_name like 'jobsupervisor % work' and datname = current_database()"
