@@ -31,7 +31,7 @@ def clock_difference(url: str) -> float:
 
 def _row(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
     try:
-        row = connection.execute(query(name)).fetchone()
+        row: tuple[Any, ...] | None = connection.execute(query(name)).fetchone()
     except psycopg.Error as error:
         raise meaning(error, connection, name) from error
     if row is None:
