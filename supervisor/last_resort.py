@@ -30,7 +30,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -45,11 +45,20 @@ EXIT_CODE = 1
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_AGAIN = 0
 """A byte that is no signal: the deadline is another."""
-_MOMENT = 1.0
-"""Seconds that the last words, and the kill, may each take."""
+_MOMENT = 2.0
+"""Seconds that the last words, and each deed after them, may take."""
 
-AT_LAST: list[Callable[[], None]] = []
-"""What a process does before it ends itself, such as ending a server in the server's own way."""
+_at_last: list[Callable[[], None]] = []
+
+
+@contextlib.contextmanager
+def at_last(deed: Callable[[], None]) -> Iterator[None]:
+    """Have it done, should the process end itself within the block: such as ending a server in the server's own way."""
+    _at_last.append(deed)
+    try:
+        yield
+    finally:
+        _at_last.remove(deed)
 
 
 class LastResort:
@@ -157,7 +166,7 @@ class LastResort:
     def _end(self, reason: str) -> None:
         """Say what is waited for, kill, end."""
         for_a_moment(lambda: log.error("supervisor.killed_itself", reason=reason, waiting_for=self._all_waited_for()))
-        for deed in (*AT_LAST, kill_descendants):
+        for deed in (*reversed(_at_last), kill_descendants):
             for_a_moment(deed)
         os._exit(EXIT_CODE)
 
@@ -172,8 +181,13 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
 
 
 def for_a_moment(deed: Callable[[], None]) -> None:
-    """Do something that may hang, and go on after a moment."""
-    thread = threading.Thread(target=deed, daemon=True)
+    """Do something that may hang or fail, and go on after a moment."""
+
+    def do() -> None:
+        with contextlib.suppress(Exception):
+            deed()
+
+    thread = threading.Thread(target=do, daemon=True)
     thread.start()
     thread.join(_MOMENT)
 

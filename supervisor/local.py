@@ -20,14 +20,16 @@ from renderer.outcome import Outcome
 from supervisor.core import Supervisor
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import ExpectedError
-from supervisor.last_resort import AT_LAST, LastResort
+from supervisor.last_resort import LastResort, at_last
 from supervisor.model import Ending
 from supervisor.settings import Settings
 from supervisor.stopping import AFTER_DRAIN_SECONDS, StopOverdue
 from supervisor.store.migrate import migrate
 
-_REST_SECONDS = 60.0
-"""How long a command may take to end after it was interrupted: an embedded server ends in steps of ten seconds each."""
+_REST_SECONDS = 15.0
+"""How long a command may take to end after it was interrupted: its job is cancelled, its own database ended."""
+_STEP_SECONDS = 2.0
+"""How long each step of the end of that database may take then; the last one is its kill."""
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -132,20 +134,28 @@ def embedded_database(directory: Path | None = None) -> Iterator[str]:
     """Start a database with our schema and yield its URL; the data is kept where a directory is given."""
     with EmbeddedServer.start(directory) as server:
         url = server.url()
+
+        def end_now() -> None:
+            server.stop_seconds = _STEP_SECONDS / 2
+            server.stop("immediate")
+
         # Should this process end itself, the server must end first: it would hear of that only if it is not stopped.
-        end = functools.partial(server.stop, "immediate")
-        AT_LAST.append(end)
-        try:
-            migrate(url)
-            yield url
-        finally:
-            AT_LAST.remove(end)
+        with at_last(end_now):
+            try:
+                migrate(url)
+                yield url
+            except BaseException:
+                server.stop_seconds = _STEP_SECONDS
+                raise
 
 
 @contextlib.contextmanager
 def scratch_directory() -> Iterator[Path]:
     """Yield a temporary directory that is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="jobsupervisor-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobsupervisor-") as name,
+        at_last(functools.partial(shutil.rmtree, name, ignore_errors=True)),
+    ):
         yield Path(name)
 
 
