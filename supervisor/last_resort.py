@@ -11,7 +11,8 @@ counts and hands on; the loop acts.
 At the deadline the thread says in the log what is waited for, kills every process that descends from this one, and ends this
 one with EXIT_CODE. It waits for nobody: not for the log, whose lock the hung loop may hold, and not for the processes. For
 where not even a thread gets on (a library that hangs and holds the interpreter's lock) there is the kernel's alarm, a moment
-later: it prints where every thread stands, and its signal ends the process. The fork server, and with it the children, then
+later: it prints where every thread stands, and its signal ends the process (not one that is number 1 of a container, which its
+engine kills). The fork server, and with it the children, then
 die with their parent (PR_SET_PDEATHSIG).
 
 Until somebody asks for the end the thread sleeps, without a timer.
@@ -47,6 +48,8 @@ _LOOK_AGAIN = 0
 """A byte that is no signal: the deadline is another."""
 _MOMENT = 2.0
 """Seconds that the last words, and each deed after them, may take."""
+_LONGEST = 1e8
+"""Seconds: three years. The kernel's timers take no number that an operator may write."""
 
 _at_last: list[Callable[[], None]] = []
 
@@ -114,6 +117,7 @@ class LastResort:
 
     def within(self, seconds: float) -> None:
         """Have the process end within so many seconds, or sooner where that was asked for."""
+        seconds = min(seconds, _LONGEST)
         with self._lock:
             at = time.monotonic() + seconds
             if self._deadline is not None and self._deadline <= at:
