@@ -79,7 +79,7 @@ class Attempts:
                 most -= 1
                 job = waiting.popleft()
                 self._report.started(job, child.number)
-                self.claims.start(self._runner.start(job, child, self._over), child)
+                self.claims.start(self._runner.start(job, child, self.over), child)
         for child in given:
             child.flush()
 
@@ -114,7 +114,8 @@ class Attempts:
             self.claims.give_up(attempt.job.id)
         self._on_change()
 
-    def _over(self, attempt: Attempt, ending: Ending | None) -> None:
+    def over(self, attempt: Attempt, ending: Ending | None) -> None:
+        """Take it that an attempt is over, or that it never began."""
         if attempt.withdrawn:
             return
         if ending is None:
@@ -147,17 +148,44 @@ class Attempts:
             self._runner.withdraw(job, ending.artifact)
 
     def kill_all(self, reason: str) -> None:
-        """Kill every child that has a job; the jobs go back uncharged."""
+        """Kill every child that has a job; the jobs go back uncharged.
+
+        Whatever job: a child may be at one that was taken back, or at a trial render, which are no claims of ours. With one of
+        those before it, a claim is not what its child is at.
+        """
         self.closed = True
-        for running in self.claims.running():
-            running.child.abort(running.attempt, Outcome.INTERNAL, reason)
+        for child in self._held():
+            child.kill(Outcome.INTERNAL, reason)
+
+    def _held(self) -> list[Child]:
+        return [child for child in self._pool.children if child.held]
 
     async def finished(self) -> None:
-        """Wait until no attempt is under way, its children having been killed."""
+        """Wait until no attempt is under way; children that have one are killed.
+
+        The wait is for the exit of a child that was killed, never for that of one that is held: that one may answer, be
+        idle, and live for ever.
+        """
         if self._look is not None:
             self._look.cancel()
-        while any(child.held for child in self._pool.children):
+        while held := self._held():
+            for child in held:
+                child.kill(Outcome.INTERNAL, "the supervisor ended")
             # Not gathered: that would cancel what tells of their ends, should this be cancelled.
-            await asyncio.wait([child.process.exited for child in self._pool.children if child.held])
+            await asyncio.wait([child.process.exited for child in held], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)
         await self._runner.published()
+
+    def unfinished(self) -> str:
+        """Say what `finished` waits for."""
+        children = [f"child {child.number} (process {child.process.pid}) to end" for child in self._held()]
+        return ", ".join([*children, *self._runner.unpublished()]) or "attempts to be settled"
+
+    def let_go(self) -> None:
+        """Wait no longer for what `finished` waits for: its jobs go back uncharged.
+
+        A child that was killed and is not told to have ended goes with the fork server, which may be what hangs.
+        """
+        if self._held():
+            self._pool.cut_short("it must report the end of children that were killed; it does not")
+        self._runner.give_up()

@@ -32,6 +32,14 @@ from supervisor.report import Observer, Reporter
 from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
 from supervisor.settings import Settings
+from supervisor.stopping import (
+    AFTER_DRAIN_SECONDS,
+    KILLED_SECONDS,
+    LOOPS_SECONDS,
+    PARTS_SECONDS,
+    THREADS_SECONDS,
+    Steps,
+)
 from supervisor.store.connection import StatementFailed
 from supervisor.store.installation import Installation
 from supervisor.store.listener import Listener
@@ -43,10 +51,22 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """One supervisor. `only` restricts it to a single job, for the `render` command on a shared database."""
+    """One supervisor.
 
-    def __init__(self, settings: Settings, *, only: str | None = None, observer: Observer | None = None) -> None:
+    `only` restricts it to a single job, for the `render` command on a shared database; `on_end` is told, each time that it is
+    known, how many seconds the end of the process may take from then on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        only: str | None = None,
+        observer: Observer | None = None,
+        on_end: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
+        self._on_end = on_end
         self._keeps_house = only is None and observer is None
         self._artifacts = artifact_store(settings)
         self._figures = Figures()
@@ -67,6 +87,10 @@ class Supervisor:
         )
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
+        self._steps = Steps()
+        self._drain = Drain(
+            self._dispatcher, self._artifacts, self._store, self._work_link, self._steps, self._stop_now
+        )
 
     @property
     def failed_kinds(self) -> dict[str, str]:
@@ -83,6 +107,8 @@ class Supervisor:
         """Drain; called again, end at once. Safe in a signal handler of the loop."""
         if self._stop.is_set():
             self._stop_now.set()
+        else:
+            self._on_end(self._settings.shutdown + AFTER_DRAIN_SECONDS)
         self._monitor.ready = False
         self._stop.set()
 
@@ -107,8 +133,13 @@ class Supervisor:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stop`; `on_ready` is called when jobs are being taken.
 
-        Raises ExpectedError kinds for what is wrong at the start. When it returns nothing is left running.
+        Raises ExpectedError kinds for what is wrong at the start. When it returns nothing is left running; StopOverdue says
+        what did not end in its time.
         """
+        await self._serve(on_ready)
+        self._steps.check()
+
+    async def _serve(self, on_ready: Callable[[], None]) -> None:
         loops: list[asyncio.Task[None]] = []
         try:
             if not await self._is_up():
@@ -125,11 +156,11 @@ class Supervisor:
                 self._front.start()
             on_ready()
             await self._until_stopped(loops)
-            drain = Drain(self._dispatcher, self._artifacts, self._store, self._work_link, self._stop_now)
-            await drain.run(loops, self._settings.shutdown)
+            await self._drain.run(loops, self._settings.shutdown)
         finally:
             await self._take_down(loops)
             log.info("supervisor.stopped", name=self._store.name)
+            self._on_end(THREADS_SECONDS)
 
     async def _is_up(self) -> bool:
         """Come up, in the order that is safe; False when told to stop before that was done."""
@@ -140,9 +171,12 @@ class Supervisor:
         finally:
             stopping.cancel()
             starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
-        return not starting.cancelled()
+        if not await self._steps.take("the start, which was broken off", _ended(starting), PARTS_SECONDS):
+            return False
+        if starting.cancelled():
+            return False
+        starting.result()
+        return True
 
     async def _come_up(self) -> None:
         await asyncio.to_thread(self._artifacts.prepare)
@@ -235,19 +269,31 @@ class Supervisor:
         for task in done - {stopping}:
             task.result()
 
+    def waits_for(self) -> list[str]:
+        """Say what the end waits for, for who ends it all the same."""
+        running, _, owed = self._dispatcher.counts
+        work = [f"{running} jobs that run and {owed} that the database is not told of"] if running or owed else []
+        return [*self._steps.under_way(), *work]
+
     async def _take_down(self, loops: list[asyncio.Task[None]]) -> None:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        self._on_end(AFTER_DRAIN_SECONDS)
+        await self._drain.end_loops(loops)
         self._dispatcher.attempts.kill_all("the supervisor ended")
         self._artifacts.give_up()
-        await self._dispatcher.attempts.finished()
+        await self._drain.end_attempts(KILLED_SECONDS)
+        parts = [
+            ("the children and the fork server", self._pool.close()),
+            ("the artifact store", self._artifacts.close()),
+            ("the receiver of traces", asyncio.to_thread(self._report.traces.close)),
+        ]
         if self._front is not None:
-            await self._front.stop()
+            parts.append(("answers over HTTP", self._front.stop()))
         if self._alerts is not None:
-            await self._alerts.stop()
-        await self._pool.close()
-        await self._artifacts.close()
-        await asyncio.to_thread(self._report.traces.close)
-        await self._store.close()
-        await self._listener.close()
+            parts.append(("channels of alerts", self._alerts.stop()))
+        await asyncio.gather(*(self._steps.take(name, work, PARTS_SECONDS) for name, work in parts))
+        await self._steps.take("the work connection", self._store.close(), LOOPS_SECONDS)
+        await self._steps.take("the LISTEN connection", self._listener.close(), LOOPS_SECONDS)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.wait([task])

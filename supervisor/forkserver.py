@@ -29,6 +29,7 @@ from supervisor import orphans
 from supervisor.child_process import ChildProcess, ExitStatus, number_here
 from supervisor.errors import ExpectedError
 from supervisor.settings import Settings
+from supervisor.stopping import KILLED_SECONDS
 
 log = structlog.get_logger()
 
@@ -176,7 +177,7 @@ class ForkServer:
             socket.send_fds(self._sock, [wire.encode(request)], descriptors)
             return await asyncio.wait_for(answer, _ANSWER_SECONDS)
         except TimeoutError:
-            self._kill(f"it must fork within {_ANSWER_SECONDS:g} s; it does not answer")
+            self.kill(f"it must fork within {_ANSWER_SECONDS:g} s; it does not answer")
             raise ForkServerFailed("the fork server did not answer") from None
         except OSError as error:
             raise ForkServerFailed(f"the fork server does not answer: {error}") from error
@@ -192,10 +193,10 @@ class ForkServer:
     def _unreported(self, exited: asyncio.Future[ExitStatus]) -> None:
         # Asked of this end, not of the number: that may be a successor's by now.
         if not exited.done():
-            self._kill(f"it must report a child's end within {_ANSWER_SECONDS:g} s; it does not")
+            self.kill(f"it must report a child's end within {_ANSWER_SECONDS:g} s; it does not")
 
-    def _kill(self, reason: str) -> None:
-        """End a fork server that is not doing its work: all of its children end with it, and a new one is started."""
+    def kill(self, reason: str) -> None:
+        """End a fork server that is not doing its work: all of its children end with it. Whoever owns it may start another."""
         log.error("forkserver.killed", reason=reason)
         if self._pidfd >= 0:
             # The process around it reaps it and ends.
@@ -278,13 +279,18 @@ class ForkServer:
             return
         # Closing the socket has told it to end its children and go; it is not waited for longer than a moment.
         try:
-            await asyncio.to_thread(self._process.wait, 5)
+            await asyncio.to_thread(self._process.wait, KILLED_SECONDS)
         except subprocess.TimeoutExpired:
+            # Its text is told, and where we noticed is of no use.
+            reason = f"it must end within {KILLED_SECONDS:g} s of its supervisor's word"
+            log.error("forkserver.killed", reason=reason)  # noqa: TRY400
             self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+            # What the kernel holds on to does not even end by that.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, KILLED_SECONDS)
         orphans.waited_for(self._process.pid)
         if self._pidfd >= 0:
             # The process around it may have been killed first; then it dies a moment later.
-            await asyncio.to_thread(select.select, [self._pidfd], [], [], 5)
+            await asyncio.to_thread(select.select, [self._pidfd], [], [], KILLED_SECONDS)
             os.close(self._pidfd)
             self._pidfd = -1

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +20,16 @@ from renderer.outcome import Outcome
 from supervisor.core import Supervisor
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import ExpectedError
+from supervisor.last_resort import LastResort, at_last
 from supervisor.model import Ending
 from supervisor.settings import Settings
+from supervisor.stopping import AFTER_DRAIN_SECONDS, StopOverdue
 from supervisor.store.migrate import migrate
+
+_REST_SECONDS = 15.0
+"""How long a command may take to end after it was interrupted: its job is cancelled, its own database ended."""
+_STEP_SECONDS = 2.0
+"""How long each step of the end of that database may take then; the last one is its kill."""
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -78,21 +85,34 @@ def work_off(
     settings: Settings, job_ids: set[str], view: View, *, only: str | None = None, kind: str | None = None
 ) -> None:
     """Run a supervisor until these jobs have their final status. Raises Interrupted on Ctrl-C."""
-    asyncio.run(_work_off(settings, job_ids, view, only, kind))
+    last_resort = LastResort()
+    last_resort.start()
+    try:
+        asyncio.run(_work_off(settings, job_ids, view, only, kind, last_resort))
+    except BaseException:
+        last_resort.restore()
+        # The rest of the command is its end, too, and as little may hang: a database of its own is to be ended.
+        last_resort.call_off()
+        last_resort.within(_REST_SECONDS)
+        raise
+    last_resort.restore()
+    last_resort.close()
 
 
-async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str | None, kind: str | None) -> None:
+async def _work_off(
+    settings: Settings, job_ids: set[str], view: View, only: str | None, kind: str | None, last_resort: LastResort
+) -> None:
     watcher = _Watcher(job_ids, view)
-    supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher)
+    supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher, on_end=last_resort.within)
+    last_resort.waits_for = supervisor.waits_for
+    last_resort.seconds = lambda: AFTER_DRAIN_SECONDS
 
     def interrupt() -> None:
         watcher.interrupted = True
         supervisor.stop()
         supervisor.stop()  # the second one does not wait for what runs
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    last_resort.stop_with(interrupt)
 
     def ready() -> None:
         if kind in supervisor.failed_kinds:
@@ -100,7 +120,9 @@ async def _work_off(settings: Settings, job_ids: set[str], view: View, only: str
             watcher.fault = supervisor.failed_kinds[kind]
             supervisor.stop()
 
-    await supervisor.run(ready)
+    # What did not end is told in the log, and was killed; what was rendered is there.
+    with contextlib.suppress(StopOverdue):
+        await supervisor.run(ready)
     if watcher.interrupted:
         raise Interrupted("interrupted; nothing was written")
     if watcher.fault:
@@ -112,14 +134,28 @@ def embedded_database(directory: Path | None = None) -> Iterator[str]:
     """Start a database with our schema and yield its URL; the data is kept where a directory is given."""
     with EmbeddedServer.start(directory) as server:
         url = server.url()
-        migrate(url)
-        yield url
+
+        def end_now() -> None:
+            server.stop_seconds = _STEP_SECONDS / 2
+            server.stop("immediate")
+
+        # Should this process end itself, the server must end first: it would hear of that only if it is not stopped.
+        with at_last(end_now):
+            try:
+                migrate(url)
+                yield url
+            except BaseException:
+                server.stop_seconds = _STEP_SECONDS
+                raise
 
 
 @contextlib.contextmanager
 def scratch_directory() -> Iterator[Path]:
     """Yield a temporary directory that is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="jobsupervisor-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobsupervisor-") as name,
+        at_last(functools.partial(shutil.rmtree, name, ignore_errors=True)),
+    ):
         yield Path(name)
 
 

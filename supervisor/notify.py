@@ -6,9 +6,7 @@ import os
 import socket
 import time
 
-_STOP_MARGIN = 30.0
-"""Seconds beyond the drain that a stop may take: what is owed is told to the database, the children end."""
-
+from supervisor.stopping import MANAGER_SECONDS
 
 _PATIENCE = 1.0
 """Seconds that a message waits for a manager that is behind with its reading."""
@@ -44,7 +42,7 @@ def reloading() -> None:
 
 def stopping(drain_seconds: float) -> None:
     """Say that the service ends, and how long that may take: the unit cannot know what RENDER_SHUTDOWN_SECONDS is."""
-    notify(STOPPING=1, EXTEND_TIMEOUT_USEC=round((drain_seconds + _STOP_MARGIN) * 1e6))
+    notify(STOPPING=1, EXTEND_TIMEOUT_USEC=round((drain_seconds + MANAGER_SECONDS) * 1e6))
 
 
 def status(text: str) -> None:

@@ -169,6 +169,11 @@ class Nursery:
             child.group.remove()
         self._numbers.discard(child.number)
 
+    def kill(self, reason: str) -> None:
+        """Kill the fork server, which does not do its work."""
+        if self._forkserver is not None:
+            self._forkserver.kill(reason)
+
     async def close(self) -> None:
         """End the fork server, and whatever children are left with it."""
         if self._forkserver is not None:

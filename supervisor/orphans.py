@@ -11,10 +11,10 @@ must not be given to another process while they may still send it a signal.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 import psutil
 
@@ -32,10 +32,10 @@ def waited_for(pid: int) -> None:
     _started.discard(pid)
 
 
-def reap_as_they_end(loop: asyncio.AbstractEventLoop) -> None:
-    """Wait for every orphan that ends, from now on, where this process is number 1."""
+def reap_as_they_end(hear: Callable[[int, Callable[[], None]], None]) -> None:
+    """Wait for every orphan that ends, from now on, where this process is number 1; `hear` has the loop act on a signal."""
     if os.getpid() == _FIRST:
-        loop.add_signal_handler(signal.SIGCHLD, _reap)
+        hear(signal.SIGCHLD, _reap)
         _reap()  # what ended before: no signal comes for it again
 
 

@@ -23,11 +23,12 @@ from supervisor.child import Child
 from supervisor.forkserver import KindInfo
 from supervisor.nursery import Nursery
 from supervisor.settings import Reuse, Settings
+from supervisor.stopping import KILLED_SECONDS
 from supervisor.wear import GOES_ON, has_share_left, is_worn
 
 log = structlog.get_logger()
 
-_SPAWN = "spawn"
+_BURY = "bury"
 
 
 class Pool:
@@ -203,7 +204,7 @@ class Pool:
         with contextlib.suppress(ValueError):
             self._idle.remove(child)
         child.kill(Outcome.INTERNAL, "the child is not used any more")
-        self._run(self.nursery.bury(child))
+        self._run(self.nursery.bury(child), name=_BURY)
         self._fill()
 
     def resize(self) -> None:
@@ -224,7 +225,7 @@ class Pool:
 
     def _spawn(self, needs_of: str | None = None) -> None:
         self._coming[needs_of] += 1
-        self._run(self._add(needs_of), name=_SPAWN)
+        self._run(self._add(needs_of))
 
     async def _add(self, needs_of: str | None) -> None:
         try:
@@ -263,13 +264,24 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def cut_short(self, reason: str) -> None:
+        """Kill the fork server, and so all children; there is no other. Each of them counts as ended from now on."""
+        self.nursery.closing = True
+        self.nursery.kill(reason)
+
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
         self.nursery.closing = True
-        for task in [task for task in self._tasks if task.get_name() == _SPAWN]:
-            task.cancel()
-        for child in list(self._idle):
+        for task in self._tasks:
+            if task.get_name() != _BURY:
+                task.cancel()
+        for child in self.children:
+            self._busy.discard(child)
             self._retire(child)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=KILLED_SECONDS)
+        if self._tasks:
+            self.cut_short(f"its children must end within {KILLED_SECONDS:g} s of their kill; it does not report it")
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.nursery.close()

@@ -51,6 +51,7 @@ class Runner:
         self._artifacts = artifacts
         self._loop = asyncio.get_running_loop()
         self._publishing: set[asyncio.Task[None]] = set()
+        self._given_up = False
 
     def limits(self, job: Job) -> Limits:
         """Return the limits of a job's attempt: what it asks for, never above what the operator allows."""
@@ -138,24 +139,30 @@ class Runner:
     async def _publish(
         self, attempt: Attempt, child: Child, output: OutputFile, content_type: str, ending: Ending, told: Told
     ) -> None:
-        job, kept = attempt.job, True
+        job, keeps = attempt.job, True
         try:
             ending.artifact = await self._artifacts.publish(output, job.id, job.token.attempt, content_type)
         except BadOutput as error:
             ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
         except StillAtWork as error:
             # Whoever reads the output gives it up.
-            kept = False
+            keeps = False
             ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
         except OSError as error:
             ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
+        except asyncio.CancelledError:
+            if not self._given_up:
+                raise
+            ending.outcome, ending.error = Outcome.INTERNAL, "the supervisor was stopped before the artifact was stored"
+            # Left open: a thread that hangs may still read from it, and must not read from another file of its number.
+            keeps = False
         except Exception as error:
             # As in `_over`.
             log.exception("attempt.failed", job_id=job.id, attempt=job.token.attempt, correlation_id=job.correlation_id)
             ending.outcome = Outcome.RENDER_ERROR
             ending.error = f"the supervisor failed on this attempt: {type(error).__name__}"
         finally:
-            if kept:
+            if keeps:
                 _keep(output, child)
         ending.finished = time.monotonic()
         told(attempt, ending)
@@ -164,6 +171,16 @@ class Runner:
         """Wait until nothing is being published."""
         while self._publishing:
             await asyncio.gather(*self._publishing, return_exceptions=True)
+
+    def unpublished(self) -> list[str]:
+        """Say what `published` waits for."""
+        return [f"the artifact store ({task.get_name()})" for task in self._publishing]
+
+    def give_up(self) -> None:
+        """Wait no longer for artifacts on their way: their attempts are ours to answer for, and go back uncharged."""
+        self._given_up = True
+        for task in self._publishing:
+            task.cancel()
 
     def withdraw(self, job: Job, artifact: Artifact) -> None:
         """Remove an artifact whose attempt does not count; it was never visible."""

@@ -13,6 +13,7 @@ import yaml
 from pydantic import AliasChoices
 
 from supervisor.settings import Settings, load
+from supervisor.stopping import AFTER_DRAIN_SECONDS, ALARM_SECONDS
 from tests.queue.support import Queue
 
 CHECKOUT = Path(__file__).parents[1]
@@ -25,7 +26,6 @@ POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 (MIGRATE,) = POD["initContainers"]
 TRIGGER = MANIFESTS["ScaledObject"]["spec"]["triggers"][0]
 USER, STATE, PORT = 10001, "/var/lib/jobsupervisor", 3000
-FLUSH_SECONDS = 10  # supervisor.core: how long a stop waits for the database, after the drain
 SECRETS = {
     "DATABASE_URL": "postgresql://render@db/app",
     "HTTP_TOKEN": "sixteen-characters",
@@ -85,11 +85,14 @@ def test_one_user_one_port_one_directory() -> None:
 
 
 def test_who_stops_it_waits_for_the_drain() -> None:
-    """The engine kills no sooner than a drain and its last words to the database may take."""
+    """The engine kills no sooner than a drain and the deadline of a stop beyond it."""
     drain = load(of_compose() | SECRETS).shutdown
-    assert int(COMPOSE["services"]["supervisor"]["stop_grace_period"].removesuffix("s")) > drain + FLUSH_SECONDS
+    assert (
+        int(COMPOSE["services"]["supervisor"]["stop_grace_period"].removesuffix("s"))
+        > drain + AFTER_DRAIN_SECONDS + ALARM_SECONDS
+    )
     drain = load(of_kubernetes() | SECRETS).shutdown
-    assert POD["terminationGracePeriodSeconds"] > drain + FLUSH_SECONDS
+    assert POD["terminationGracePeriodSeconds"] > drain + AFTER_DRAIN_SECONDS + ALARM_SECONDS
     assert "STOPSIGNAL SIGTERM" in DOCKERFILE
     entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, re.MULTILINE)[0])
     assert entry == ["env", "--block-signal=TERM", "jobsupervisor"]

@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import gc
 import json
-import os
 import signal
 from typing import Annotated
 
@@ -17,12 +16,11 @@ from supervisor import log, notify, orphans, watchdog
 from supervisor.cli.tables import one_line, print_table
 from supervisor.core import Supervisor
 from supervisor.doctor import examine
+from supervisor.last_resort import LastResort
 from supervisor.settings import Settings, load
+from supervisor.stopping import AFTER_DRAIN_SECONDS
 from supervisor.store import migrate as schema
 from supervisor.store.kinds import register_plugins
-
-_HURRY_SECONDS = 10.0
-"""How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
 
 _COLLECT_AFTER = 20_000
 """New objects until the collector looks for cycles; a claim of hundreds of jobs brings as many, and none of them in one."""
@@ -75,20 +73,19 @@ def run() -> None:
     settings.require_database()
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
     faulthandler.enable()
-    asyncio.run(_serve(settings))
+    # Never closed: an end that was begun may hang until the last thread of the interpreter has ended.
+    last_resort = LastResort()
+    last_resort.start()
+    asyncio.run(_serve(settings, last_resort))
 
 
-async def _serve(settings: Settings) -> None:
-    supervisor = Supervisor(settings)
-    loop = asyncio.get_running_loop()
+async def _serve(settings: Settings, last_resort: LastResort) -> None:
+    supervisor = Supervisor(settings, on_end=last_resort.within)
     feeding: list[asyncio.Task[None]] = []
 
     def stop() -> None:
-        notify.stopping(settings.shutdown)
-        if supervisor.stopping:
-            # Threads that wait for a server which says nothing cannot be cancelled, and a process waits for its threads.
-            loop.call_later(_HURRY_SECONDS, os._exit, 1)
         supervisor.stop()
+        notify.stopping(settings.shutdown)
 
     def ready() -> None:
         # What is here by now stays: the collector need not go through it again and again, for tens of milliseconds at a time.
@@ -101,10 +98,11 @@ async def _serve(settings: Settings) -> None:
         if (seconds := watchdog.interval()) is not None:
             feeding.append(asyncio.create_task(watchdog.feed(seconds, lambda: supervisor.makes_progress)))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    orphans.reap_as_they_end(loop)
-    loop.add_signal_handler(signal.SIGHUP, supervisor.reload)
+    last_resort.waits_for = supervisor.waits_for
+    last_resort.seconds = lambda: settings.shutdown + AFTER_DRAIN_SECONDS
+    last_resort.stop_with(stop)
+    orphans.reap_as_they_end(last_resort.hear)
+    last_resort.hear(signal.SIGHUP, supervisor.reload)
     notify.status("starting")
     try:
         await supervisor.run(ready)

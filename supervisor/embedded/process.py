@@ -72,7 +72,8 @@ def kill_tree(process: Process) -> None:
         descendants = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         _kill(descendants)
-    process.wait()
+    # Not for ever: what the kernel holds on to does not even end by that.
+    ended(process, KILL_SECONDS)
 
 
 def kill_orphans(data: Path) -> None:

@@ -86,6 +86,7 @@ class Canary:
         return Proof(works=True, found=f"a trial render of kind {kind} went well")
 
     async def close(self) -> None:
-        """Wait for a trial that is under way; its child was killed, or ends in time."""
+        """End a trial that is under way; its child is the pool's to end."""
         if self._trying is not None:
+            self._trying.cancel()
             await asyncio.gather(self._trying, return_exceptions=True)

@@ -12,6 +12,7 @@ import pytest
 
 from supervisor import environment_file
 from supervisor.settings import Settings, can_change_while_running, load, names, secrets
+from supervisor.stopping import AFTER_DRAIN_SECONDS, ALARM_SECONDS, MANAGER_SECONDS
 from tests.systemd.machine import CHECKOUT
 
 SYSTEMD = CHECKOUT / "systemd"
@@ -112,6 +113,16 @@ def test_every_secret_can_be_a_credential() -> None:
         r"^f (\S+) 0600 root root -$", (SYSTEMD / "tmpfiles.d" / "jobsupervisor.conf").read_text(), re.MULTILINE
     )
     assert set(made) == set(loads.values())
+
+
+def test_the_unit_waits_for_the_deadline_of_a_stop() -> None:
+    """Systemd kills no sooner than a stop at the defaults ends itself, and is asked for more than that by the service."""
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert int(seconds) > load().shutdown + AFTER_DRAIN_SECONDS + ALARM_SECONDS
+    assert MANAGER_SECONDS > AFTER_DRAIN_SECONDS + ALARM_SECONDS
+    text = (CHECKOUT / "docs" / "systemd.md").read_text()
+    assert f"| {AFTER_DRAIN_SECONDS:g} s, the deadline of a stop |" in text
+    assert f"{ALARM_SECONDS:g} s after the\ndeadline (SIGALRM)" in text
 
 
 def test_how_exposed_the_unit_is() -> None:
