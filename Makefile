@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# The interpreter of a new virtual environment; without one, the newest on the machine.
+PYTHON ?=
 # One more than there are processors: many tests wait for something that takes its time.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
@@ -17,6 +19,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'ARGS="…" is passed on. PYTHON=/usr/bin/python3 makes a new .venv with that Python, not with the newest here.'
 
 demo: $(VENV)/.installed system-libraries ## Render the samples, honest and hostile, on an embedded PostgreSQL
 	$(BIN)/jobsupervisor demo $(ARGS)
@@ -65,7 +69,7 @@ system-libraries: $(BIN)/python
 	@.ci/system-libraries $(BIN)/python
 
 $(BIN)/python:
-	@.ci/virtual-environment $(VENV)
+	@.ci/virtual-environment $(VENV) $(PYTHON)
 
 $(VENV)/.installed: $(BIN)/python $(INSTALL_INPUTS)
 	$(PIP_INSTALL) '.[embedded]'

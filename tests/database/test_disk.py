@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.database.support import changes, event, migrated_server, wait_until
+from tests.plugins.skips import needs_root
 from tests.service.support import Queue, Service, artifact
 
 LAST_STATEMENT = "select query_start from pg_stat_activity where application_name = 'jobsupervisor main work'"
@@ -23,7 +24,7 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = Path("/mnt") if os.access("/mnt", os.W_OK) else tmp_path_factory.mktemp("disk")
     place = place / f"jobsupervisor-test-{os.getpid()}"
     if os.geteuid() != 0:
-        pytest.skip("a disk that can be filled is a mounted tmpfs, and only root may mount")
+        needs_root("a disk that can be filled is a mounted tmpfs")
     place.mkdir()
     try:
         said = subprocess.run(

@@ -25,6 +25,7 @@ import pytest
 from supervisor.embedded import EmbeddedServer
 from supervisor.store.connection import connect_async
 from tests.database.support import event, migrated_server, recovered, sessions, wait_until
+from tests.plugins.skips import needs_root
 from tests.service.support import ByScript, Queue, artifact
 
 CLONE_NEWNET = 0x40000000
@@ -105,6 +106,8 @@ def cable() -> Iterator[Cable]:
         try:
             cable.lay()
         except RuntimeError as error:
+            if os.geteuid() != 0:
+                needs_root(f"a network that can be cut has a network namespace of its own: {error}")
             pytest.skip(f"a network that can be cut needs network namespaces, which are forbidden here: {error}")
         yield cable
     finally:

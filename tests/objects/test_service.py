@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.store.kinds import register_plugins
 from tests.objects.servers import BUCKET, ObjectServer
-from tests.service.support import Service
+from tests.service.support import WITHOUT_SCENE, Service
 from tests.web.support import SQUARE, web_service
 
 
@@ -144,10 +145,16 @@ def test_secrets_stay_with_the_supervisor(database: str, tmp_path: Path, own_s3:
     file.write_text(f"AWS_ACCESS_KEY_ID={own_s3.options['AWS_ACCESS_KEY_ID']}\n")
     settings = {name: value for name, value in own_s3.settings.items() if "KEY" not in name}
     settings |= {"CREDENTIALS_DIRECTORY": str(directory), "RENDER_ENVIRONMENT_FILE": str(file)}
+    settings |= {"RENDER_PLUGINS": f"{WITHOUT_SCENE},report=tests.kinds.inside:report"}
     with web_service(database, tmp_path, **settings) as (service, queue, client):
         assert queue.final(queue.enqueue("svg", SQUARE))["status"] == "completed"
-        environments = [process.environ() for process in service.processes()]
-        assert environments
+        register_plugins(database, {"report": "tests.kinds.inside:report"})
+        # From outside a child's environment is root's to read, and its title hides it; the child itself says what it finds.
+        reported = queue.final(queue.enqueue("report", {"paths": []}))
+        inside = client.get(f"/api/jobs/{reported['id']}/artifact").json()
+        environments = [inside["environment"], inside["environment_of_libc"]]
+        assert all(environments)
+        environments.append(service.fork_server().environ())
         assert not [name for found in environments for name in found if name.startswith(("AWS_", "CREDENTIALS"))]
         own_s3.end()
         queue.enqueue("write", {"text": "not stored"})

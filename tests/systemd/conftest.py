@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from supervisor.embedded import EmbeddedServer
 from supervisor.store.migrate import migrate
+from tests.plugins.skips import needs_root
 from tests.systemd.machine import Machine, missing
 
 
@@ -23,6 +25,8 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="package")
 def machine(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[Machine]:
     """Provide a machine on which the service is installed."""
+    if os.geteuid() != 0:
+        needs_root("a systemd of its own boots in new namespaces, with mounts")
     if reason := missing():
         pytest.skip(f"no systemd of its own: {reason}")
     with Machine(tmp_path_factory.mktemp("machine")) as machine:

@@ -8,18 +8,13 @@ from typing import Any
 
 import svgelements
 
+from renderer.kinds.numbers import ARC_AND_GAP, NUMBER_AND_GAP
+
 # svgelements skips what it cannot read, and a typing error would become a path that is silently shorter.
 _ALPHABET = re.compile(r"[\sMmLlHhVvCcSsQqTtAaZz0-9.,eE+-]*")
 _START = re.compile(r"\s*[Mm]")
 _COMMAND = re.compile(r"([A-DF-Za-df-z])([^A-DF-Za-df-z]*)")
 _ARITY = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
-# Possessive: gaps are optional, and a regular expression that may try again divides 400 digits among three numbers in all
-# the ways there are.
-_PLAIN = r"[-+]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?\d++)?+"
-_GAP = r"\s*+,?+\s*+"
-_NUMBER = re.compile(rf"\s*+{_PLAIN}{_GAP}")
-# The two flags of an arc may stand without a gap: `a1 1 0 0110 10`.
-_ARC = re.compile(rf"\s*+(?:{_PLAIN}{_GAP}){{3}}(?:[01]{_GAP}){{2}}{_PLAIN}{_GAP}{_PLAIN}{_GAP}")
 _MAX_COORDINATE = 1e6
 
 # ("M" | "L", x, y), ("Q", x1, y1, x, y), ("C", x1, y1, x2, y2, x, y) or ("Z",), in pixels, absolute.
@@ -48,10 +43,10 @@ def parse_path(data: str) -> list[Step]:
 def _check_numbers(data: str) -> None:
     """Raise ValueError unless each command has the numbers that it takes."""
     for command, inside in _COMMAND.findall(data):
-        arity, pattern = _ARITY[command.upper()], _ARC if command in "Aa" else _NUMBER
+        arity, pattern = _ARITY[command.upper()], ARC_AND_GAP if command in "Aa" else NUMBER_AND_GAP
         numbers = end = 0
         while found := pattern.match(inside, end):
-            numbers, end = numbers + (arity if pattern is _ARC else 1), found.end()
+            numbers, end = numbers + (arity if pattern is ARC_AND_GAP else 1), found.end()
         if inside[end:].strip():
             raise ValueError(f"not SVG path data: malformed after {command}: {inside[end:].strip()[:20]!r}")
         if numbers % arity if arity and numbers else numbers != arity:

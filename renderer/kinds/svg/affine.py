@@ -6,11 +6,10 @@ import math
 import re
 from dataclasses import dataclass
 
-# Possessive quantifiers, here and where else a stranger's text is read: none of them tries again, each is linear.
-NUMBER = r"[-+]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?\d++)?+"
+from renderer.kinds.numbers import NUMBER
 
 _NUMBER = re.compile(NUMBER)
-_FUNCTION = re.compile(r"\b(\w++)\s*+\(([^()]*+)\)")
+_FUNCTION = re.compile(r"\b(\w+)\s*\(([^()]*)\)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 MAX_ELEMENTS = 100_000
 MAX_EXPANDED_DEPTH = 400
 
-LOCAL_URL = re.compile(r"url\(\s*+[\"']?+\s*+#([^\"')\s]+)", re.IGNORECASE)
+LOCAL_URL = re.compile(r"url\(\s*(?:[\"']\s*)?#([^\"')\s]+)", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
 _VERTICES = ("d", "points")
 

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import re
 
-from renderer.kinds.svg.affine import NUMBER
+from renderer.kinds.numbers import ARC_AND_GAP, NUMBER
 
 NEAR = 10_000.0
 """A path whose numbers sum to less is not followed: no transform that a drawing program writes takes it too far."""
 
 _NUMBER = re.compile(NUMBER)
-_GAP = r"\s*+,?+\s*+"
-# The two flags of an arc may stand without a gap: `a1 1 0 0110 10`.
-_ARC = re.compile(
-    rf"({NUMBER}){_GAP}({NUMBER}){_GAP}{NUMBER}{_GAP}([01]){_GAP}[01]{_GAP}({NUMBER}){_GAP}({NUMBER}){_GAP}"
-)
-_COMMAND = re.compile(r"([A-DF-Za-df-z])([^A-DF-Za-df-z]*+)")
+_COMMAND = re.compile(r"([A-DF-Za-df-z])([^A-DF-Za-df-z]*)")
 # An arc with a radius no larger than this is drawn as a line.
 _LINE = 1e-5
 _ARITY = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2}
@@ -64,7 +59,9 @@ class _Pen:
         self.far = max(self.far, abs(self.x) + abs(self.y) + self.slack)
 
     def _arcs(self, inside: str, *, absolute: bool) -> None:
-        for found in _ARC.finditer(inside):
+        end = 0
+        while found := ARC_AND_GAP.match(inside, end):
+            end = found.end()
             first, second, x, y = (float(found[index]) for index in (1, 2, 4, 5))
             before = self.x, self.y, self.slack
             self.x, self.y, self.slack = (x, y, 0.0) if absolute else (self.x + x, self.y + y, self.slack)
@@ -74,8 +71,8 @@ class _Pen:
             bulge = chord * large / small if small > _LINE else 0.0
             bulge = max(bulge, 2 * large if found[3] == "1" else 0.0)
             self.far = max(self.far, abs(self.x) + abs(self.y) + self.slack + chord + bulge)
-        # What is no arc ends the path; how much of it is drawn is not known.
-        rest = sum(map(abs, _numbers(_ARC.sub("", inside))))
+        # What is no arc ends the path; how much of the rest is drawn is not known.
+        rest = sum(map(abs, _numbers(inside[end:])))
         self.slack += rest
         self.far = max(self.far, abs(self.x) + abs(self.y) + self.slack + 2 * rest)
 

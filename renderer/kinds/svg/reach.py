@@ -12,14 +12,15 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from renderer.kinds.svg.affine import NUMBER, Affine, affine
+from renderer.kinds.numbers import NUMBER
+from renderer.kinds.svg.affine import Affine, affine
 from renderer.kinds.svg.expand import Node, all_nodes
 from renderer.kinds.svg.outline import path_reach
 
 MAX_REACH = 4e8  # the nearest that aborts is a triangle with corners at 7e8
 
-_LENGTH = re.compile(rf"({NUMBER})\s*+(%|em|ex|ch|rem|mm|cm|in|pt|pc|Q)?")
-_DECLARATION = re.compile(r"(?<![\w-])([\w-]++)\s*+:\s*+([^;{}]*+)")
+_LENGTH = re.compile(rf"({NUMBER})\s*(%|em|ex|ch|rem|mm|cm|in|pt|pc|Q)?")
+_DECLARATION = re.compile(r"(?<![\w-])([\w-]+)\s*:\s*([^;{}]*)")
 _PIXELS = {"mm": 3.78, "cm": 37.8, "in": 96.0, "pt": 4 / 3, "pc": 16.0, "Q": 0.945}
 _PIXELS |= dict.fromkeys(("em", "ex", "ch", "rem"), 16.0)
 _PLACES = frozenset(

@@ -18,7 +18,7 @@ MAX_DECLARED = 5_000_000  # declarations: a second
 
 _BRACE = re.compile(r"[{}]")
 _NAMES = re.compile(r"[.#]?[\w-]+")
-_INNER = re.compile(r"\[[^\[\]]*+\]|\([^()]*+\)")
+_INNER = re.compile(r"\[[^\[\]]*\]|\([^()]*\)")
 _PARTS = re.compile(r"[\s>+~]+")
 # Anything else, such as an escape, may stand for any element.
 _SIMPLE = re.compile(r"[\w-]*(?:[.#][\w-]+)*")
