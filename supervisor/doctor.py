@@ -19,7 +19,7 @@ from supervisor.forkserver import ForkServerFailed
 from supervisor.pool import Pool
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
-from supervisor.store.server import server_version
+from supervisor.store.server import open_schemas, server_version
 
 _OLDEST, _NEWEST = 14, 18
 _LIBRARIES = {"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libexpat.so.1": "libexpat1"}
@@ -131,11 +131,27 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("database", "degraded", text, f"tested with PostgreSQL {_OLDEST} to {_NEWEST}")
     else:
         yield Check("database", "ok", text)
+    public_schema = None
     try:
         state = schema.require_current(url)
+        public_schema = state.public_schema
         yield Check("schema", "ok", f"version {max(state.applied)}, public functions in {state.public_schema}")
     except ExpectedError as error:
         yield Check("schema", "missing", str(error), "jobsupervisor migrate")
+    yield _creators(url, public_schema)
+
+
+def _creators(url: str, public_schema: str | None) -> Check:
+    """Say whether everybody may put functions and operators where sessions of this role, or of clients, look for them."""
+    name = "who may create"
+    try:
+        found = open_schemas(url, public_schema)
+    except ExpectedError as error:
+        return Check(name, "missing", str(error), "check DATABASE_URL")
+    if not found:
+        return Check(name, "ok", "not everybody, in no schema that is searched")
+    told = f"everybody may create functions and operators in {', '.join(found)}: who calls ours may run into them"
+    return Check(name, "degraded", told, "; ".join(found.values()))
 
 
 def _artifacts(settings: Settings) -> Check:
