@@ -64,8 +64,7 @@ class Attempt:
             return "a message must be about the job that the child has"
         kind = message.get("type")
         if kind == "progress":
-            fraction = message.get("progress")
-            if not isinstance(fraction, int | float) or not 0 <= fraction <= 1:
+            if usage.fraction(message.get("progress")) is None:
                 return "progress must be from 0 to 1"
         elif kind != "done":
             return f"a message must be progress or done, got {str(kind)[:50]!r}"

@@ -31,6 +31,7 @@ from supervisor.classify import Kill
 from supervisor.log_tail import LogTail
 from supervisor.mailbox import Mailbox
 from supervisor.memory import MemorySample, MemoryWatch
+from supervisor.usage import fraction
 
 log = structlog.get_logger()
 
@@ -271,7 +272,7 @@ class Child:
         elif message["type"] == "done":
             self._end(message)
         elif not attempt.withdrawn:
-            self._on_progress(attempt.job.id, float(message["progress"]))
+            self._on_progress(attempt.job.id, fraction(message["progress"]) or 0.0)
 
     def _handle_boot(self, message: dict[str, Any]) -> None:
         if message.get("type") == "ready":

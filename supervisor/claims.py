@@ -41,17 +41,19 @@ class Claims:
         self.waiting: collections.deque[Job] = collections.deque()
         self._running: dict[tuple[str, int], Running] = {}
         self._owed: dict[tuple[str, int], tuple[Ack, Job]] = {}
+        self._stuck: dict[tuple[str, int], tuple[Ack, Job]] = {}
         self._moved: dict[tuple[str, Token], float] = {}
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many jobs are running, waiting for a child, and owed to the database."""
-        return len(self._running), len(self.waiting), len(self._owed)
+        return len(self._running), len(self.waiting), len(self._owed) + len(self._stuck)
 
     def known(self) -> list[tuple[str, Token]]:
         """Return every claim, wherever it stands."""
         jobs = [*self.waiting, *(running.job for running in self._running.values())]
-        return [*((job.id, job.token) for job in jobs), *((ack.job_id, ack.token) for ack, _ in self._owed.values())]
+        acks = [ack for ack, _ in (*self._owed.values(), *self._stuck.values())]
+        return [*((job.id, job.token) for job in jobs), *((ack.job_id, ack.token) for ack in acks)]
 
     def unknown_of(self, claimed: Sequence[Job]) -> list[Job]:
         """Return those of some claims that are not here yet.
@@ -64,6 +66,7 @@ class Claims:
             for job in claimed
             if (key := (job.id, job.token.attempt)) not in self._running
             and key not in self._owed
+            and key not in self._stuck
             and key not in waiting
         ]
 
@@ -112,6 +115,21 @@ class Claims:
     def owe(self, ack: Ack, job: Job) -> None:
         """Take note of what the database must be told."""
         self._owed[ack.job_id, ack.token.attempt] = (ack, job)
+
+    def set_aside(self, ack: Ack) -> None:
+        """Send an ack no more until `bring_back`: the database refuses it, and what is sent beside it."""
+        key = ack.job_id, ack.token.attempt
+        self._stuck[key] = self._owed.pop(key)
+
+    def bring_back(self) -> None:
+        """Have what was set aside sent again."""
+        self._owed |= self._stuck
+        self._stuck.clear()
+
+    def replace(self, ack: Ack) -> None:
+        """Owe another ack in place of the one of the same claim."""
+        _, job = self._owed[ack.job_id, ack.token.attempt]
+        self.owe(ack, job)
 
     def owed(self) -> list[Ack]:
         """Return what the database must be told."""

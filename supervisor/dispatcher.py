@@ -20,6 +20,7 @@ import structlog
 
 from supervisor.attempts import Attempts
 from supervisor.errors import DatabaseUnreachable
+from supervisor.isolation import isolate
 from supervisor.link import Link
 from supervisor.lookout import Lookout
 from supervisor.model import Ack, Job
@@ -29,6 +30,7 @@ from supervisor.pool import Pool
 from supervisor.report import Reporter
 from supervisor.runner import Runner
 from supervisor.settings import Settings
+from supervisor.store.connection import DataRefused
 from supervisor.store.exchange import Exchanged, Verdict
 from supervisor.store.queue import QueueStore
 from supervisor.timetable import NEVER, Timetable
@@ -79,7 +81,8 @@ class Dispatcher:
 
     def wake(self, payload: str) -> None:
         """Take a wake-up: there is work now, or (the payload is a time) there will be."""
-        self._lookout.wake(payload, time.monotonic(), time.time())
+        now = time.monotonic()
+        self._lookout.wake(payload, now, self._store.clock.now(now))
         self._event.set()
 
     def poll_now(self) -> None:
@@ -212,6 +215,8 @@ class Dispatcher:
         if now >= self._due.poll_at:
             await self._poll()
         self._lookout.tick(now)
+        if self._due.stuck_is_due(now):
+            self._claims.bring_back()
         if (
             self._ask_now
             or now >= self._due.progress_at
@@ -262,6 +267,10 @@ class Dispatcher:
         started = time.monotonic()
         try:
             answer = await self._store.exchange(acks, moved, list(self._pool.kinds), want, question)
+        except DataRefused as error:
+            # What moved is not sent again: it may be what was refused, and there is newer soon.
+            await self._exchange_apart(acks, error)
+            return
         except DatabaseUnreachable:
             self._claims.put_back_moved(moved)
             raise
@@ -269,6 +278,24 @@ class Dispatcher:
         self._pace.exchange_took(now - started)
         self._due.gather_until = now + self._pace.gather(self._settings.concurrency)
         self._take(answer, want, started)
+
+    async def _exchange_apart(self, acks: list[Ack], error: DataRefused) -> None:
+        """Settle acks that were refused together with what was sent beside them, and claim nothing.
+
+        Raises DatabaseUnreachable, and `error` where there were no acks: what was claimed is at fault, or what moved.
+        """
+        if not acks:
+            raise error
+        started = time.monotonic()
+        isolated = await isolate(lambda some: self._store.exchange(some, {}, [], 0), acks, error)
+        for ack in isolated.replaced:
+            self._claims.replace(ack)
+        for ack in isolated.stuck:
+            self._claims.set_aside(ack)
+        if isolated.stuck:
+            self._due.retry_stuck(time.monotonic())
+        self._lookout.look = True
+        self._take(isolated.answer, 0, started)
 
     def _take(self, answer: Exchanged, want: int, asked: float) -> None:
         """Act on the answer of an exchange that was sent at `asked`.

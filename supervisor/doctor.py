@@ -19,9 +19,10 @@ from supervisor.forkserver import ForkServerFailed
 from supervisor.pool import Pool
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
-from supervisor.store.server import open_schemas, server_version
+from supervisor.store.server import clock_difference, open_schemas, server_version
 
 _OLDEST, _NEWEST = 14, 18
+_CLOCK_SECONDS = 2.0
 _LIBRARIES = {"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libexpat.so.1": "libexpat1"}
 
 
@@ -131,6 +132,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("database", "degraded", text, f"tested with PostgreSQL {_OLDEST} to {_NEWEST}")
     else:
         yield Check("database", "ok", text)
+    yield _clock(url)
     public_schema = None
     try:
         state = schema.require_current(url)
@@ -152,6 +154,16 @@ def _creators(url: str, public_schema: str | None) -> Check:
         return Check(name, "ok", "not everybody, in no schema that is searched")
     told = f"everybody may create functions and operators in {', '.join(found)}: who calls ours may run into them"
     return Check(name, "degraded", told, "; ".join(found.values()))
+
+
+def _clock(url: str) -> Check:
+    """Compare this host's clock with the database's. Jobs go by the database's alone, so that a difference stops nothing."""
+    ahead = clock_difference(url)
+    if abs(ahead) < _CLOCK_SECONDS:
+        return Check("clock", "ok", "as the database's")
+    found = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
+    advice = "set the clock (NTP): jobs start and end by the database's, but log lines and the age of stored files go by this one"
+    return Check("clock", "degraded", found, advice)
 
 
 def _artifacts(settings: Settings) -> Check:

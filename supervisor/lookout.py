@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from supervisor.low_mark import LowMark
 from supervisor.model import Ack
 from supervisor.store.exchange import Exchanged, Question
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 NEVER = float("inf")
 _TIME = re.compile(r"[0-9]{1,12}")
@@ -93,11 +93,11 @@ class Lookout:
         """When to look again though nothing happened."""
         return min(self.due_at, self._again_at)
 
-    def wake(self, payload: str, now: float, wall: float) -> None:
-        """Take a wake-up: there is work, or (the payload is a time of the wall clock) there will be."""
+    def wake(self, payload: str, now: float, database: float) -> None:
+        """Take a wake-up: there is work, or (the payload is a time of the database's clock, which stands at `database`) will be."""
         # Anybody who can connect can notify: what is no plausible time is a hint to look, and nothing more.
         if _TIME.fullmatch(payload):
-            self._told_at = min(self._told_at, now + max(0.0, int(payload) - wall))
+            self._told_at = min(self._told_at, now + max(0.0, int(payload) - database))
             self.due_at = min(self.due_at, self._told_at)
         else:
             self._heard = True

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Protocol
 
-from supervisor.store.connection import StatementFailed
-from supervisor.store.queue import Polled
+from supervisor.store.connection import DataRefused, StatementFailed
+from supervisor.store.poll import Polled
 
 
 class _Poll(Protocol):
@@ -21,7 +21,7 @@ class OldWork:
         self._asked: asyncio.Future[bool] | None = None
 
     async def is_there(self) -> bool:
-        """Ask with the next poll, and wait for its answer. Raises StatementFailed where the question itself failed."""
+        """Ask with the next poll, and wait for its answer. Raises DataRefused or StatementFailed where the question itself failed."""
         self._asked = asyncio.get_running_loop().create_future()
         return await self._asked
 
@@ -36,7 +36,7 @@ class OldWork:
             return await poll(old=False)
         try:
             answer = await poll(old=True)
-        except StatementFailed as error:
+        except (DataRefused, StatementFailed) as error:
             self._asked = None
             if not asked.done():
                 asked.set_exception(error)

@@ -130,24 +130,9 @@ class Runner:
         publishing.add_done_callback(self._publishing.discard)
 
     def _ending(self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation) -> Ending:
-        outcome, message = classify(seen)
-        if outcome is Outcome.INTERNAL and seen.reply is not None and not (output and output.disk_is_full):
-            # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
-            outcome = Outcome.RENDER_ERROR
-        self._log_end(attempt.job, child, seen, outcome)
-        return Ending(
-            outcome,
-            message,
-            started=attempt.since or time.monotonic(),
-            peak_memory_bytes=seen.peak_memory_bytes,
-            cpu_seconds=seen.cpu_seconds,
-            exit_signal=seen.status.signal if seen.status else None,
-            # Of a job that went well nobody reads it.
-            stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
-            child_ended=seen.reply is None,
-            timeout_seconds=attempt.limits.timeout,
-            memory_limit_bytes=attempt.limits.memory,
-        )
+        ending = ending_of(attempt, seen, disk_is_full=output is not None and output.disk_is_full)
+        self._log_end(attempt.job, child, seen, ending.outcome)
+        return ending
 
     async def _publish(
         self, attempt: Attempt, child: Child, output: OutputFile, content_type: str, ending: Ending, told: Told
@@ -194,6 +179,30 @@ class Runner:
                 exit_signal=seen.status.signal if seen.status else None,
                 exit_code=seen.status.code if seen.status else None,
             )
+
+
+def ending_of(attempt: Attempt, seen: Observation, *, disk_is_full: bool) -> Ending:
+    """Return how an attempt ended, from what was seen of it; `disk_is_full` says whether the artifacts' disk is.
+
+    What a child said in it is bounded: the database takes every value of it (tests/queue/test_what_a_child_may_say.py).
+    """
+    outcome, message = classify(seen)
+    if outcome is Outcome.INTERNAL and seen.reply is not None and not disk_is_full:
+        # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
+        outcome = Outcome.RENDER_ERROR
+    return Ending(
+        outcome,
+        message,
+        started=attempt.since or time.monotonic(),
+        peak_memory_bytes=seen.peak_memory_bytes,
+        cpu_seconds=seen.cpu_seconds,
+        exit_signal=seen.status.signal if seen.status else None,
+        # Of a job that went well nobody reads it.
+        stderr_tail=printable(seen.stderr_tail) or None if outcome is not Outcome.OK else None,
+        child_ended=seen.reply is None,
+        timeout_seconds=attempt.limits.timeout,
+        memory_limit_bytes=attempt.limits.memory,
+    )
 
 
 def _keep(output: OutputFile, child: Child) -> None:

@@ -10,6 +10,9 @@ _LOCKED_RETRY = (0.01, 0.5)
 """Seconds before an ack is sent again whose row somebody holds locked, at first and at most: another supervisor does for
 a moment, a client for as long as its transaction takes."""
 
+_STUCK_RETRY = (1.0, 60.0)
+"""Seconds before an ack is sent again that the database refuses in every form, at first and at most."""
+
 
 @dataclass(slots=True)
 class Timetable:
@@ -18,14 +21,16 @@ class Timetable:
     poll_at: float = 0.0
     progress_at: float = NEVER
     acks_at: float = NEVER
+    stuck_at: float = NEVER
     gather_until: float = 0.0
     """Until then acks of short jobs may wait for more."""
     _locked_seconds: float = _LOCKED_RETRY[0]
+    _stuck_seconds: float = _STUCK_RETRY[0]
 
     @property
     def next(self) -> float:
         """The first of them."""
-        return min(self.poll_at, self.progress_at, self.acks_at)
+        return min(self.poll_at, self.progress_at, self.acks_at, self.stuck_at)
 
     def polled(self, now: float, interval: float, look_again: float | None) -> None:
         """Take it that a poll was answered; `look_again` is when the database has something for us, in seconds."""
@@ -53,3 +58,15 @@ class Timetable:
     def release_acks(self) -> None:
         """Take it that nobody holds up our acks."""
         self._locked_seconds = _LOCKED_RETRY[0]
+
+    def retry_stuck(self, now: float) -> None:
+        """Send what the database refuses again later, and later each time."""
+        self.stuck_at = now + self._stuck_seconds
+        self._stuck_seconds = min(2 * self._stuck_seconds, _STUCK_RETRY[1])
+
+    def stuck_is_due(self, now: float) -> bool:
+        """Whether what the database refused is to be sent again; once."""
+        if now < self.stuck_at:
+            return False
+        self.stuck_at = NEVER
+        return True

@@ -6,7 +6,7 @@ from renderer.outcome import Outcome
 from supervisor.lookout import NEVER, Lookout
 from supervisor.model import Ack, Ending, Job, Token
 from supervisor.store.exchange import Exchanged, Verdict
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 INTERVAL = 60.0
 WELL, ILL = (Ack("j", Token(1, 1), Ending(outcome)) for outcome in (Outcome.OK, Outcome.CRASH))

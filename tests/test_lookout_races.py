@@ -19,7 +19,7 @@ from supervisor import low_mark
 from supervisor.lookout import NEVER, Lookout
 from supervisor.model import Job, Token
 from supervisor.store.exchange import Exchanged, Question
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 INTERVAL = 4
 CHILDREN = 1

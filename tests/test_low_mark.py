@@ -6,7 +6,7 @@ from supervisor.lookout import Lookout
 from supervisor.low_mark import LowMark
 from supervisor.model import Job, Token
 from supervisor.store.exchange import Exchanged
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 BATCH = 500
 BEFORE = 6

@@ -12,7 +12,7 @@ import pytest
 from supervisor.errors import DatabaseUnreachable
 from supervisor.old_work import OldWork
 from supervisor.store.connection import StatementFailed
-from supervisor.store.queue import Polled
+from supervisor.store.poll import Polled
 
 
 class Polls:

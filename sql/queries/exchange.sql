@@ -4,7 +4,8 @@
 --   owner          this supervisor
 --   acks           JSON array, one object per attempt that ended (fields in `ack` below). Its `owner` and `attempt` are
 --                  the fencing token that the claim handed out; an ack without an outcome gives back a job that never
---                  started. Its times are seconds of the caller's own clock, which stands at `clock` now.
+--                  started. Its times are seconds of the caller's own clock, which stands at `clock` now, and `epoch` is
+--                  what it must be added to for the time of day of this server (null: not known yet)
 --   progress       JSON array of {id, attempt, progress} for attempts that go on
 --   kinds          kinds to claim;  want: at most so many;  only: null, or the one job to claim
 --   cursor         the tenant that was served last;  below: null, or claim only below this priority (see `blocked`)
@@ -41,6 +42,16 @@
 -- exchange, which `due` announces.
 with recursive
 -- {acks
+-- The time of day at which the caller's own clock stood at zero: by the caller's estimate, which does not depend on how long
+-- this statement was on its way: a minute at most, with which it would have been given up. Beyond that one of the clocks was set.
+clock as materialized (
+    select case
+        when extract(epoch from now())::double precision - (%(epoch)s::double precision + %(clock)s::double precision)
+            between -1 and 60
+            then to_timestamp(%(epoch)s::double precision)
+        else now() - %(clock)s::double precision * interval '1 second'
+    end as zero
+),
 ack as materialized (
     select *
     from rows from (json_to_recordset(%(acks)s::json) as (
@@ -70,10 +81,12 @@ held as materialized (
             else a.outcome
         end as outcome,
         a.error, a.progress as reached, a.output_url, a.output_sha256, a.output_bytes, a.content_type,
-        now() - (%(clock)s::double precision - a.started) * interval '1 second' as started_at,
-        now() - (%(clock)s::double precision - a.finished) * interval '1 second' as finished_at,
+        t.zero + a.started * interval '1 second' as started_at,
+        -- Not after this statement, whatever the estimate.
+        least(now(), t.zero + a.finished * interval '1 second') as finished_at,
         a.peak_memory_bytes, a.cpu_seconds, a.exit_signal, a.stderr_tail, a.timeout_seconds, a.memory_limit_bytes
     from ack a
+    cross join clock t
     -- Looked up one by one: how many jobs the table holds must not matter, whatever it held when this was planned.
     cross join lateral (
         select * from jobsupervisor.job l
@@ -488,6 +501,9 @@ where j.state = 'processing' and j.owner = %(owner)s and j.cancel_requested
     -- {acks
     and not exists (select from ack a where a.id = j.id)
     -- acks}
+union all
+-- `clock`: the database's, in seconds since 1970.
+select 'clock', null, null, null, null, null, null, null, null, null, extract(epoch from now())::double precision, 0
 -- {claim
 union all
 -- What follows tells a caller that got less than it wanted what to do next.

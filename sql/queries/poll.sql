@@ -3,8 +3,9 @@
 --
 -- Parameters: owner (this supervisor), name (its name), lease (seconds, or null while a LISTEN session holds the lock),
 -- grace (seconds that another supervisor may be without its lock), interval (seconds until the next poll), kinds, only, known (JSON array of {id, attempt}: every
--- claim that this supervisor has). Where it is asked whether retention has work, part `old`, retention_days: what ended longer
--- ago, unless it is 0.
+-- claim that this supervisor has), observed (JSON array of {id, seen, seen_for, lost, lost_for}: what the caller saw of the
+-- others before, in the texts of `sign`, and for how many seconds it has seen the same). Where it is asked whether retention
+-- has work, part `old`, retention_days: what ended longer ago, unless it is 0.
 --
 -- A supervisor is gone when the session that held its advisory lock is gone (the server frees the lock the moment that
 -- its process dies), or when its lease has passed, and it does not come back within the grace period. One of our own name is gone at once: we hold the lock that it held
@@ -15,6 +16,13 @@
 -- A claim of a supervisor that is not listed any more is an orphan too: it was forgotten while its claim was under way,
 -- and nobody else would ever look for it.
 -- pg_locks is read, not the lock tried: a trial would make a supervisor that starts just then take another name.
+--
+-- How long another one is silent is measured by the caller's monotonic clock, never by the database's: that one may be set
+-- forward while everybody lives. So this statement compares no time with now(). `sign` tells the caller when each other
+-- supervisor looked last (seen_at) and since when it counts as silent (lost_at, null where it does not), as texts that are
+-- compared for equality and nothing else; the caller says with the next poll for how long it has seen the same. How long
+-- another one may be silent follows from its own row: next_poll_at - seen_at is its interval, lease_until - seen_at its lease.
+-- A claim clears lost_at (see `armed` in the exchange), so that a silence that lies behind it does not count.
 --
 -- The jobs of one that is gone are returned as `orphan` with the token under which they were claimed; the caller acks them as `lost` in its
 -- next exchange. Should the dead one live after all, whoever writes first under that token wins, the other finds it gone.
@@ -34,32 +42,45 @@ held_locks as materialized (
     where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
         and l.database = (select d.oid from pg_database d where d.datname = current_database())
 ),
+observed as materialized (
+    select o.id, o.seen, o.seen_for, o.lost, o.lost_for
+    from jsonb_to_recordset(%(observed)s::jsonb) as o(
+        id bigint, seen text, seen_for double precision, lost text, lost_for double precision)
+),
 other as materialized (
     select
-        s.id, s.name, s.lost_at,
-        case
-            when s.lock_key is not null then
+        s.id, s.name, s.lock_key, extract(epoch from s.seen_at)::text as seen,
+        case when q.silent then extract(epoch from coalesce(s.lost_at, now()))::text end as lost, s.lost_at, q.silent
+    from jobsupervisor.supervisor s
+    left join observed o on o.id = s.id and o.seen = extract(epoch from s.seen_at)::text
+    cross join lateral (
+        select case
+            when s.lock_key is null then o.seen_for >= extract(epoch from s.lease_until - s.seen_at)
+            else
                 s.lock_key not in (select h.key from held_locks h)
                 or (s.name = %(name)s and %(lease)s::double precision is null)
-                or coalesce(s.next_poll_at, now()) < now() - 2 * %(grace)s::double precision * interval '1 second'
-            else s.lease_until < now()
-        end as silent
-    from jobsupervisor.supervisor s
+                or o.seen_for >= extract(epoch from s.next_poll_at - s.seen_at) + 2 * %(grace)s::double precision
+        end is true as silent
+    ) q
     where s.id <> %(owner)s
 ),
 noted as (
     update jobsupervisor.supervisor s
-    set lost_at = case when o.silent then coalesce(s.lost_at, now()) end
+    set lost_at = case when o.silent then now() end
     from other o
     where s.id = o.id and o.silent <> (s.lost_at is not null)
 ),
+silent_for as materialized (
+    select o.id, o.name, o.lock_key, coalesce(b.lost_for, 0) as seconds, b.id is not null as seen_before
+    from other o
+    left join observed b on b.id = o.id and b.lost = o.lost
+    where o.silent
+),
 gone as materialized (
     select o.id
-    from other o
-    join jobsupervisor.supervisor s on s.id = o.id
-    where o.silent and (
-        (o.name = %(name)s and s.lock_key is not null and %(lease)s::double precision is null)
-        or o.lost_at < now() - %(grace)s::double precision * interval '1 second')
+    from silent_for o
+    where (o.name = %(name)s and o.lock_key is not null and %(lease)s::double precision is null)
+        or (o.seen_before and o.seconds >= %(grace)s::double precision)
 ),
 orphan as materialized (
     select j.id, j.owner, j.attempt, j.kind, j.user_id, j.correlation_id, j.started_at,
@@ -93,11 +114,14 @@ where j.state = 'processing' and j.owner = %(owner)s
         select from jsonb_to_recordset(%(known)s::jsonb) as k(id uuid, attempt integer)
         where k.id = j.id and k.attempt = j.attempt)
 union all
--- Somebody is silent but still inside the grace period: look again when it ends.
-select 'look_again', null, null, null, null, null, null, null,
-    min(extract(epoch from coalesce(o.lost_at, now()) - now()) + %(grace)s::double precision)
+-- What the caller is to compare with at its next poll: when each other one looked last, and since when it is silent.
+select 'sign', null, o.id, null, o.seen, o.lost, null, null, null
 from other o
-where o.silent and o.id not in (select g.id from gone g)
+union all
+-- Somebody is silent but still inside the grace period: look again when it ends.
+select 'look_again', null, null, null, null, null, null, null, min(%(grace)s::double precision - o.seconds)
+from silent_for o
+where o.id not in (select g.id from gone g)
 having count(*) > 0
 union all
 select 'work', null, null, null, null, null, null, null, null
@@ -168,3 +192,6 @@ select 'horizon', null, null, max(age(a.backend_xmin)), null, null, null, null,
     extract(epoch from now() - min(a.xact_start) filter (where a.backend_xmin is not null))
 from pg_stat_activity a
 where a.pid <> pg_backend_pid()
+union all
+-- The database's clock.
+select 'clock', null, null, null, null, null, null, null, extract(epoch from now())::double precision

@@ -1,10 +1,12 @@
 """How connections are made, what our sessions are told, and what each database error means for the service.
 
-Four meanings, by type:
+Five meanings, by type:
 
 - `DatabaseUnreachable`: the connection is gone, or goes to a server that takes no writes. Connect again, then send again.
 - `DatabaseTroubled`: the connection is fine and the statement was refused for a reason that passes (disk full, out of
   memory, a lock that somebody holds). Send again later; nothing of the statement was done.
+- `DataRefused`, a kind of the former: the server took the statement and refused a value in it, or a row that it read. Some of
+  what is in the statement can be at fault and the rest not: who sent it can send less. Never a reason to end the service.
 - `StatementFailed`: no later try can help (syntax, types, privileges, another schema). The service ends and says so.
 - `ConfigurationError`: a URL that is none, or that leads where it must not.
 
@@ -66,8 +68,23 @@ _RECONNECT = frozenset(
 )
 
 
+_DATA = frozenset({"21", "22", "23", "38", "39", "44", "54", "P0", "XX"})
+"""Classes of SQLSTATE that one value or one row brings about: cardinality, data, integrity, errors of functions and triggers,
+check options, limits of size, and a row that is damaged on the server's disk."""
+
+
 class DatabaseTroubled(DatabaseUnreachable):
     """A statement was refused for a reason that passes; the connection is fine."""
+
+
+class DataRefused(DatabaseTroubled):
+    """A statement was refused for what it carries or what it read; nothing of it was done. `cause` is the server's word."""
+
+    def __init__(self, statement: str, cause: str) -> None:
+        super().__init__(
+            f"the database must take the values of {statement!r}, and refused one: {cause}; what is owed to it waits"
+        )
+        self.cause = cause
 
 
 class StatementFailed(ExpectedError):  # noqa: N818 - reads as the state it is
@@ -120,10 +137,13 @@ def meaning(
     connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any],
     statement: str,
 ) -> ExpectedError:
-    """Return what an error of a named query on an open connection means for the service; see the module's four kinds."""
+    """Return what an error of a named query on an open connection means for the service; see the module's kinds."""
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if connection.closed or state in _RECONNECT:
         return unreachable(error)
+    if (state or "")[:2] in _DATA or (state is None and isinstance(error, psycopg.DataError | UnicodeError)):
+        # Without a SQLSTATE it is the driver that cannot send a value, or read one.
+        return DataRefused(statement, f"{_refusal(error)} (SQLSTATE {state or 'none'})")
     if isinstance(error, psycopg.OperationalError):
         # Classes 08, 40, 53, 55, 57 and 58: nothing that a statement could do about it.
         return DatabaseTroubled(f"the database must take statements: {_refusal(error)}; what is owed to it waits")

@@ -56,6 +56,8 @@ class Exchanged:
     """Sessions that are writing to the queue, by virtual transaction, where that was asked for."""
     mark: str | None = None
     """Nothing that is queued was to run before this time, as the server writes it; where that was asked for and is known."""
+    clock: float | None = None
+    """The server's time of day when it took the statement, in seconds since 1970."""
     limited: bool | None = None
     """Whether a kind or a tenant is limited, where we believed otherwise. Then nothing was claimed; the store asks
     again, where something was wanted."""
@@ -110,6 +112,8 @@ def _took_aside(answer: Exchanged, what: str, row: tuple[Any, ...]) -> bool:
     match what:
         case "due":
             answer.due = row[10]
+        case "clock":
+            answer.clock = row[10]
         case "more":
             answer.more, answer.became_due = True, row[2]
         case "busy":

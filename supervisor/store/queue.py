@@ -7,37 +7,21 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from supervisor.clocks import DatabaseClock, Silences
 from supervisor.forkserver import KindInfo
-from supervisor.model import Ack, Job, Token
+from supervisor.model import Ack, Token
 from supervisor.settings import Settings
-from supervisor.store.exchange import Exchanged, Question, answered, not_needed
-from supervisor.store.queue_rows import QueueFigures, ack_text, foreign_job, lost
+from supervisor.store import exchange
+from supervisor.store.exchange import Exchanged, Question, not_needed
+from supervisor.store.poll import Polled, answered
+from supervisor.store.queue_rows import ack_text
 from supervisor.store.work_connection import WorkConnection
 
 _EVERYTHING = Question()
-
-
-@dataclass(slots=True)
-class Polled:
-    """The answer to a fallback poll. `due` and `look_again` are in seconds from now."""
-
-    lost: list[Ack] = field(default_factory=list)
-    unknown: list[Ack] = field(default_factory=list)
-    jobs: dict[str, Job] = field(default_factory=dict)
-    """The jobs of those acks, by id, without spec and config: what log lines tell of them."""
-    work: bool = False
-    registered: bool = True
-    due: float | None = None
-    look_again: float | None = None
-    holders: frozenset[str] = frozenset()
-    old: bool = False
-    """Whether retention has work in the database, where that was asked."""
-    figures: QueueFigures = field(default_factory=QueueFigures)
 
 
 class QueueStore:
@@ -49,6 +33,8 @@ class QueueStore:
         self._connection = WorkConnection()
         self.limited = False
         """Whether we believe that a kind or a tenant is limited."""
+        self.clock = DatabaseClock()
+        self.silences = Silences()
         self.name = name
         self.owner = 0
 
@@ -168,8 +154,15 @@ class QueueStore:
             "arm": question.arm,
             "since": question.since,
         }
+        asked = time.monotonic()
         rows = await self._connection.tuples("exchange", without, **told)
-        return answered(rows, acks, owner)
+        answer = exchange.answered(rows, acks, owner)
+        self._learn_clock(answer.clock, asked)
+        return answer
+
+    def _learn_clock(self, told: float | None, asked: float) -> None:
+        if told is not None:
+            self.clock.learn(told, asked, time.monotonic())
 
     def _told(self, owner: int, acks: Sequence[Ack], progress: Mapping[tuple[str, Token], float]) -> dict[str, Any]:
         """Return the parameters of an exchange that claims nothing."""
@@ -177,6 +170,7 @@ class QueueStore:
             "owner": owner,
             "acks": f"[{','.join([ack.text or ack_text(ack.job_id, ack.token, ack.ending) for ack in acks])}]",
             "clock": time.monotonic(),
+            "epoch": self.clock.epoch,
             "progress": _json(
                 [
                     {"id": job_id, "attempt": token.attempt, "progress": fraction}
@@ -204,6 +198,7 @@ class QueueStore:
 
         `old` asks whether retention has work, too.
         """
+        asked = time.monotonic()
         rows = await self._connection.run(
             "poll",
             () if old else ("old",),
@@ -215,33 +210,14 @@ class QueueStore:
             kinds=list(kinds),
             only=self._only,
             retention_days=self._settings.retention_days,
+            observed=_json(self.silences.observed()),
             known=_json(
                 [{"id": job_id, "attempt": token.attempt} for job_id, token in known if token.owner == self.owner]
             ),
         )
-        answer = Polled()
-        for row in rows:
-            match row["what"]:
-                case "orphan":
-                    job = answer.jobs[str(row["id"])] = foreign_job(row)
-                    answer.lost.append(Ack(job.id, job.token, lost(row)))
-                case "unknown":
-                    job = answer.jobs[str(row["id"])] = foreign_job(row)
-                    answer.unknown.append(Ack(job.id, job.token, None))
-                case "work":
-                    answer.work = True
-                case "due":
-                    answer.due = row["seconds"]
-                case "holder":
-                    answer.holders |= {row["kind"]}
-                case "look_again":
-                    answer.look_again = row["seconds"]
-                case "unregistered":
-                    answer.registered = False
-                case "old":
-                    answer.old = True
-                case _:
-                    answer.figures.take(row)
+        answer = answered(rows)
+        self._learn_clock(answer.clock, asked)
+        self.silences.learn(answer.signs)
         return answer
 
 

@@ -43,6 +43,18 @@ _RUNNING_OF = """
     select count(*) from jobsupervisor.job j join jobsupervisor.supervisor s on s.id = j.owner
     where j.state = 'processing' and s.pid = %(pid)s"""
 
+_REFUSE = """
+    create or replace function chaos_refuses() returns trigger language plpgsql as $$
+    begin
+        if new.outcome <> 'internal' and new.job_id::text ~ '[0-5]$' then
+            raise division_by_zero;
+        end if;
+        return new;
+    end $$;
+    create or replace trigger chaos_refuses before insert on jobsupervisor.attempt
+        for each row execute function chaos_refuses()"""
+_TAKE = "drop trigger if exists chaos_refuses on jobsupervisor.attempt"
+
 
 class Monkey:
     """Kills, stops and cuts off. `done` counts its actions; `problems` has what should not have followed."""
@@ -75,6 +87,7 @@ class Monkey:
             "supervisor stopped for a while": (4, self._stop_supervisor),
             "fork server stopped for a while": (4, self._stop_fork_server),
             "child stopped for a while": (8, self._stop_child),
+            "acks refused for a while": (5, self._refuse_acks),
         }
         self._quick: dict[str, tuple[int, Callable[[], bool]]] = quick
         self._all: dict[str, tuple[int, Callable[[], bool]]] = quick | slow
@@ -185,6 +198,15 @@ class Monkey:
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(self._random.choice(sessions)["pid"]).send_signal(signal.SIGKILL)
         return bool(sessions)
+
+    def _refuse_acks(self) -> bool:
+        """Have the database refuse the ends of some jobs, as it does a value that it cannot take, while others go on."""
+        self._admin.rows(_REFUSE)
+        try:
+            self._meanwhile()
+        finally:
+            self._admin.rows(_TAKE)
+        return True
 
     def _restart(self, mode: str) -> bool:
         self._server.restart("fast" if mode == "fast" else "immediate")

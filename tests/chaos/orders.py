@@ -35,6 +35,7 @@ _WEIGHTS = {
     "gate": 8,
     "late": 3,
     "late_write": 3,
+    "moves": 6,
     "hostile": 14,
 }
 _PATIENT = "15 s"
@@ -120,6 +121,10 @@ class Orders:
             case "gate":
                 gate = self._directory / f"gate-{label}"
                 return self._order(label, "gate", {"gate": str(gate)}, content=b"passed the gate", gate=gate)
+            case "moves":
+                # In range, and too small for the column that keeps it.
+                spec: Json = {"fractions": [1e-50, 5e-324, 0.1 + 0.2], "text": label}
+                return self._order(label, "moves", spec, content=label.encode())
             case "late":
                 spec = {"until": time.time() + 1}
                 return self._order(label, "late", spec, options={"timeout": "1 s"}, content=b"second try")

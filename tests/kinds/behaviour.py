@@ -30,6 +30,13 @@ def gate(spec: Json, config: Json, out: Output) -> None:
         time.sleep(0.01)
 
 
+def moves(spec: Json, config: Json, out: Output) -> None:
+    """Say each progress of `fractions`, as it is written there, and write `text`."""
+    for fraction in spec["fractions"]:
+        out.progress(fraction)
+    out.write(spec["text"].encode())
+
+
 def late(spec: Json, config: Json, out: Output) -> None:
     """Hang in an attempt that begins before the time `until`, write in a later one."""
     if time.time() < spec["until"]:

@@ -25,7 +25,8 @@ from supervisor.model import Ack, Artifact, Ending, Job, Token
 from supervisor.retention import Kept, keep_house
 from supervisor.settings import Settings, load
 from supervisor.store.exchange import Exchanged
-from supervisor.store.queue import Polled, QueueStore
+from supervisor.store.poll import Polled
+from supervisor.store.queue import QueueStore
 from supervisor.store.statements import query
 
 T = TypeVar("T")
@@ -108,6 +109,18 @@ class Supervisor:
     def poll(self, known: Sequence[Job] = (), kinds: Sequence[str] = tuple(KINDS), *, old: bool = False) -> Polled:
         """Send the fallback poll, knowing of these claims."""
         return self._runner.run(self.store.poll(kinds, [(job.id, job.token) for job in known], old=old))
+
+    def passes(self, seconds: float) -> None:
+        """Let time go by for this supervisor: on its own monotonic clock, by which it tells how long others are silent."""
+        silences = self.store.silences
+        before = silences.monotonic
+        silences.monotonic = lambda: before() + seconds
+
+    def poll_after_grace(self) -> Polled:
+        """Poll, and once more when everybody who was silent then has been so for an hour."""
+        self.poll()
+        self.passes(3600)
+        return self.poll()
 
 
 class Queue:

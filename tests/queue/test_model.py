@@ -196,11 +196,7 @@ class Calls:
     def rescue(self, step: Step) -> None:
         """Find the other supervisor gone, and take back all that it has."""
         who, other = step.who, 1 - step.who
-        self.queue.client.execute(
-            "update jobsupervisor.supervisor set lost_at = case id when %s then timestamptz '2001-01-01' end",
-            [self.supervisors[other].owner],
-        )
-        lost = self.supervisors[who].poll().lost
+        lost = self.supervisors[who].poll_after_grace().lost
         theirs = {i for i, job in self.jobs.items() if job.status == "processing" and job.holder == other}
         assert {ack.job_id for ack in lost} == theirs
         verdicts = {v.job_id: v.verdict for v in self.supervisors[who].exchange(*lost).verdicts}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from supervisor.model import Ack
 from tests.queue.support import Queue, Supervisor
 
-BACKDATE = "update jobsupervisor.supervisor set lost_at = lost_at - interval '1 hour' where lost_at is not null"
 EXPIRE = "update jobsupervisor.supervisor set lease_until = now() - interval '1 second' where id = %s"
 
 
@@ -70,7 +71,9 @@ def test_another_name_waits_for_the_grace_period(database: str) -> None:
             assert polled.lost == []
             assert polled.look_again is not None
             assert 0 < polled.look_again <= 15
-        queue.client.execute(BACKDATE)
+        b.passes(14)
+        assert b.poll().lost == []
+        b.passes(1)
         polled = b.poll()
         assert lost(polled.lost) == [(job_id, True)]
         assert polled.look_again is None
@@ -101,7 +104,7 @@ def test_who_comes_back_is_forgiven(database: str) -> None:
         queue.enqueue()
         claim = a.claim_one()
         assert b.poll().look_again is not None
-        queue.client.execute(BACKDATE)
+        b.passes(3600)
         queue.hold_name("a")
         assert b.poll().lost == []
         assert queue.value("select lost_at from jobsupervisor.supervisor where id = %s", a.owner) is None
@@ -200,14 +203,16 @@ def test_a_lease_does_where_there_is_no_session(database: str) -> None:
         left = "select extract(epoch from lease_until - now())::float from jobsupervisor.supervisor where id = %s"
         assert 130 < queue.value(left, a.owner) <= 135
         assert b.poll().lost == []
-        queue.client.execute(EXPIRE, [a.owner])
+        b.passes(134)
         a.poll()
         assert 130 < queue.value(left, a.owner) <= 135
-        assert b.poll().lost == []
-        queue.client.execute(EXPIRE, [a.owner])
+        for _ in range(2):
+            assert (b.poll().lost, b.poll().look_again) == ([], None)
+            b.passes(67)
+        b.passes(1)
         polled = b.poll()
         assert (polled.lost, polled.look_again is not None) == ([], True)
-        queue.client.execute(BACKDATE)
+        b.passes(15)
         assert lost(b.poll().lost) == [(job_id, True)]
 
 
@@ -216,7 +221,7 @@ def test_who_claims_is_not_silent(database: str) -> None:
     with Queue(database) as queue:
         a, b = queue.supervisor("a"), queue.supervisor("b")
         assert b.poll().look_again is not None
-        queue.client.execute(BACKDATE)
+        b.passes(3600)
         queue.enqueue()
         claim = a.claim_one()
         assert b.poll().lost == []
@@ -276,20 +281,19 @@ def test_what_is_not_known_is_given_back(database: str) -> None:
 def test_a_stopped_supervisor_is_rescued_though_it_holds_its_lock(database: str) -> None:
     """A session may outlive what it stands for: who has not polled for long is silent, gets the grace, and is fenced."""
     with Queue(database) as queue:
-        stopped, b = queue.supervisor("stopped"), queue.supervisor("b")
+        stopped = queue.supervisor("stopped", RENDER_POLLING_INTERVAL=60)
+        b = queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=15)
         queue.hold_name("stopped")
         queue.hold_name("b")
         job_id = queue.enqueue()
         claim = stopped.claim_one()
         assert stopped.poll([claim]).lost == []
-        assert b.poll().lost == []
-        overdue = "update jobsupervisor.supervisor set next_poll_at = now() - interval '31 s' where name = 'stopped'"
-        queue.client.execute(overdue)
+        for _ in range(2):
+            assert (b.poll().lost, b.poll().look_again) == ([], None)
+            b.passes(45)
         polled = b.poll()
-        assert (polled.lost, polled.look_again is not None) == ([], True)
-        queue.client.execute(
-            "update jobsupervisor.supervisor set lost_at = lost_at - interval '16 s' where name = 'stopped'"
-        )
+        assert (polled.lost, polled.look_again) == ([], 15)
+        b.passes(15)
         polled = b.poll()
         assert [ack.job_id for ack in polled.lost] == [job_id]
         b.exchange(*polled.lost)
@@ -304,9 +308,59 @@ def test_a_late_poll_within_the_grace_keeps_its_jobs(database: str) -> None:
         queue.hold_name("b")
         queue.enqueue()
         claim = a.claim_one()
-        queue.client.execute("update jobsupervisor.supervisor set next_poll_at = now() - interval '300 s'")
+        a.poll([claim])
+        b.poll()
+        b.passes(300)
         assert b.poll().look_again is not None
         assert a.poll([claim]).lost == []
+        b.passes(300)
         polled = b.poll()
         assert (polled.lost, polled.look_again) == ([], None)
+        assert a.ack(claim) == "completed"
+
+
+SET_FORWARD = """
+    update jobsupervisor.supervisor
+    set seen_at = seen_at - interval '10 min', next_poll_at = next_poll_at - interval '10 min',
+        lease_until = lease_until - interval '10 min', lost_at = lost_at - interval '10 min'
+"""
+
+
+@pytest.mark.parametrize("events", [True, False], ids=["with a session", "polling"])
+def test_the_clock_of_the_database_is_set_forward(events: bool, database: str) -> None:  # noqa: FBT001 - a parameter
+    """All that is stored is ten minutes old at once. Nobody is lost by that, connected or polling, and nothing is charged.
+
+    A silence is measured by the clock of whoever looks. The job of a connected supervisor was taken and charged.
+    """
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a", RENDER_ENABLE_EVENTS=events), queue.supervisor("b")
+        if events:
+            queue.hold_name("a")
+        queue.hold_name("b")
+        job_id = queue.enqueue()
+        claim = a.claim_one()
+        a.poll([claim])
+        for _ in range(3):
+            assert (b.poll().lost, b.poll().look_again) == ([], None)
+            queue.client.execute(SET_FORWARD)
+            b.passes(20)
+        assert a.poll([claim]).lost == []
+        assert a.ack(claim) == "completed"
+        assert queue.attempts(job_id) == [(1, "ok")]
+
+
+def test_the_clock_is_set_forward_within_the_grace(database: str) -> None:
+    """Who lost its session a moment ago has the whole grace to come back, by the clock of whoever looks."""
+    with Queue(database) as queue:
+        a, b = queue.supervisor("a"), queue.supervisor("b", RENDER_RESCUE_GRACE_SECONDS=15)
+        queue.hold_name("b")
+        queue.enqueue()
+        claim = a.claim_one()
+        assert b.poll().look_again is not None
+        b.passes(14)
+        queue.client.execute(SET_FORWARD)
+        assert b.poll().lost == []
+        queue.hold_name("a")
+        b.passes(3600)
+        assert b.poll().lost == []
         assert a.ack(claim) == "completed"

@@ -30,6 +30,7 @@ EXCHANGE: dict[str, Any] = {
     "cursor": "",
     "below": None,
     "clock": 0.0,
+    "epoch": None,
     "only": None,
     "arm": None,
     "since": None,

@@ -91,6 +91,23 @@ def boast(spec: Json, out: Output) -> None:
     time.sleep(1e6)
 
 
+def tiny(spec: Json, out: Output) -> None:
+    """Tell of progress in range that no `real` can hold."""
+    for fraction in (1e-50, 5e-324):
+        say(type="progress", progress=fraction)
+    out.content_type = "text/plain"
+    out.write(b"tiny")
+
+
+def numbers(spec: Json, out: Output) -> None:
+    """Answer with numbers that are true, tiny, or of a wrong type; then wait."""
+    out.write(b"numbers")
+    out.flush()
+    claims = {"cpu_seconds": 5e-324, "peak_memory_bytes": True, "exit_signal": 1e300, "progress": -1}
+    say(type="done", outcome="ok", content_type="text/plain", **claims)
+    time.sleep(1e6)
+
+
 def not_a_number(spec: Json, out: Output) -> None:
     """Tell of progress that is no number."""
     out.progress(math.nan)
