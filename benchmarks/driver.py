@@ -33,7 +33,7 @@ told: dict[str, str] = {}
 @contextlib.contextmanager
 def database(**options: str) -> Iterator[EmbeddedServer]:
     """Run a server that syncs to disk as a real one does, with the schema installed."""
-    with EmbeddedServer.start(options={**DURABLE, **SIZES, **options}) as server:
+    with EmbeddedServer.start(options={**DURABLE, **SIZES, **options}, roles=True) as server:
         migrate(server.url())
         if not told:
             with connect(server.url()) as client:

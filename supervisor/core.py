@@ -17,9 +17,10 @@ import structlog
 
 from supervisor.alerts.alerts import Alerts
 from supervisor.artifacts import artifact_store
+from supervisor.artifacts.ownership import NotOurs, require_owned
 from supervisor.dispatcher import Dispatcher
 from supervisor.drain import Drain
-from supervisor.errors import DatabaseUnreachable
+from supervisor.errors import DatabaseUnreachable, ExpectedError
 from supervisor.link import Link
 from supervisor.monitor.attention import Attention
 from supervisor.monitor.figures import Figures
@@ -32,6 +33,7 @@ from supervisor.retention import INTERVAL_SECONDS, keep_house
 from supervisor.runner import Runner
 from supervisor.settings import Settings
 from supervisor.store.connection import StatementFailed
+from supervisor.store.installation import Installation
 from supervisor.store.listener import Listener
 from supervisor.store.migrate import require_current
 from supervisor.store.queue import QueueStore
@@ -152,6 +154,7 @@ class Supervisor:
 
     async def _connect(self) -> None:
         await asyncio.to_thread(require_current, self._settings.require_database())
+        await asyncio.to_thread(self._require_own_store)
         if self._settings.enable_events:
             self._store.name = await self._listener.connect()
         await self._store.connect()
@@ -159,6 +162,15 @@ class Supervisor:
             self._store.name = await self._leased_name()
         await self._store.register(self._pool.kinds)
         setproctitle.setproctitle(f"jobsupervisor: supervisor {self._store.name}")
+
+    def _require_own_store(self) -> None:
+        """Refuse a store of artifacts that is another database's, or lost its marker. Raises ExpectedError."""
+        settings, place = self._settings, self._artifacts.place
+        with Installation.open(settings.require_database(), place, settings.retention_days) as records:
+            try:
+                require_owned(self._artifacts, records)
+            except OSError as error:
+                raise ExpectedError(f"RENDER_ARTIFACTS_URL: {place} must say whose it is: {error}") from None
 
     async def _leased_name(self) -> str:
         """Return our name, or the first numbered one that no live lease goes by."""
@@ -189,7 +201,7 @@ class Supervisor:
                 old = await self._dispatcher.old_work.is_there()
                 async with self._front.desk.lent() if self._front else contextlib.nullcontext():
                     await asyncio.to_thread(keep_house, self._settings, self._artifacts, old=old)
-            except (DatabaseUnreachable, StatementFailed, OSError) as error:
+            except (DatabaseUnreachable, StatementFailed, NotOurs, OSError) as error:
                 # What is old can wait, and jobs cannot: neither ends the service.
                 log.warning("retention.put_off", problem=str(error))
 

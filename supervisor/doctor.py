@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from renderer.sandbox import FILES, PROCESSES, SandboxMode
 from supervisor.alerts.channels import apprise_channels, channels
 from supervisor.alerts.helper import send
-from supervisor.artifacts import artifact_store
+from supervisor.artifacts import ArtifactStore, artifact_store
+from supervisor.artifacts.ownership import NotOurs, require_owned, unknown
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
 from supervisor.errors import ExpectedError
@@ -19,6 +20,7 @@ from supervisor.forkserver import ForkServerFailed
 from supervisor.pool import Pool
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
+from supervisor.store.installation import Installation
 from supervisor.store.server import clock_difference, open_schemas, server_version
 
 _OLDEST, _NEWEST = 14, 18
@@ -175,6 +177,29 @@ def _artifacts(settings: Settings) -> Check:
         if settings.object_store_url is not None:
             advice = "see `Object stores` in docs/settings.md"
         return Check("artifacts", "missing", str(error), advice)
+    return _owner(settings, store)
+
+
+def _owner(settings: Settings, store: ArtifactStore) -> Check:
+    """Say whether the store is this database's, where there is a database; nothing is marked."""
+    if settings.database_url is None:
+        return Check("artifacts", "ok", store.place)
+    try:
+        with Installation.open(settings.require_database(), store.place, settings.retention_days) as records:
+            if records.marked or store.marker() is not None:
+                require_owned(store, records)
+            strangers = unknown(store, records)
+    except NotOurs as error:
+        return Check("artifacts", "missing", str(error), "see `Whose artifacts` in docs/artifacts.md")
+    except (ExpectedError, OSError) as error:
+        return Check(
+            "artifacts", "degraded", f"{store.place}; whose it is cannot be told: {error}", "see the schema above"
+        )
+    if strangers:
+        found = (
+            f"{store.place} holds {len(strangers)} artifacts that this database does not know, such as {strangers[0]}"
+        )
+        return Check("artifacts", "degraded", found, "nothing is collected until `jobsupervisor artifacts adopt`")
     return Check("artifacts", "ok", store.place)
 
 

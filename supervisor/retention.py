@@ -3,6 +3,9 @@
 A crash between publishing and acknowledging leaves an artifact without a job; a partition that was dropped leaves those of
 its jobs until they are removed. Both are found by looking through the store. An artifact is collected when it is old enough
 and the database knows of no completed job, and no attempt under way, that wrote it.
+
+Nothing is deleted from a store that is not this database's (supervisor/artifacts/ownership.py), and no orphan is collected from one
+that holds artifacts which this database never heard of: it was restored to an earlier time, or the store has another user.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+import orjson
 import structlog
 
-from supervisor.artifacts import ArtifactStore, artifact_store
+from supervisor.artifacts import ArtifactStore, StoredArtifact, artifact_store
+from supervisor.artifacts.ownership import Records, require_owned
 from supervisor.settings import Settings
 from supervisor.store.retention import RetentionStore
 
@@ -39,6 +44,8 @@ class Kept:
     partitions: int = 0
     artifacts: int = 0
     orphans: int = 0
+    unknown: int = 0
+    """Artifacts that this database never heard of; with one of them no orphan is collected."""
 
 
 def keep_house(
@@ -51,7 +58,8 @@ def keep_house(
     """Do one round; None when another supervisor is at it. Blocks: run it in a thread.
 
     `old` says whether there may be work in the database. Where there is none, and no artifact to ask about, nobody connects.
-    Raises DatabaseUnreachable, and OSError for the store of the artifacts: what it then left is found by the next round.
+    Raises DatabaseUnreachable, OSError for the store of the artifacts, NotOurs for one that is not this database's: what a
+    round left is found by the next.
     """
     artifacts = artifacts or artifact_store(settings)
     done = Kept()
@@ -60,12 +68,13 @@ def keep_house(
     with RetentionStore.open(settings.require_database()) as store:
         if store is None:
             return None
-        if old:
-            if not store.make_weeks():
-                log.warning("retention.partitions_not_made")
-            if settings.retention_days > 0:
-                _drop_expired(store, artifacts, settings.retention_days, done)
-        _collect_orphans(store, artifacts, orphan_seconds, done)
+        if old and not store.make_weeks():
+            log.warning("retention.partitions_not_made")
+        records = store.installation(artifacts.place, settings.retention_days)
+        require_owned(artifacts, records)
+        if old and settings.retention_days > 0:
+            _drop_expired(store, artifacts, settings.retention_days, done)
+        _collect_orphans(records, artifacts, orphan_seconds, done)
     if done.partitions or done.artifacts or done.orphans:
         log.info("retention.done", partitions=done.partitions, artifacts=done.artifacts, orphans=done.orphans)
     return done
@@ -90,11 +99,32 @@ def _drop_expired(store: RetentionStore, artifacts: ArtifactStore, days: float, 
         done.artifacts += artifacts.remove(filter(None, old))
 
 
-def _collect_orphans(store: RetentionStore, artifacts: ArtifactStore, age: float, done: Kept) -> None:
-    for batch in _batches(artifacts.stored(older_than=time.time() - age)):
-        needed = store.referenced([(artifact.job_id, artifact.attempt) for artifact in batch])
-        orphans = [artifact for artifact in batch if (artifact.job_id, artifact.attempt) not in needed]
-        done.orphans += artifacts.discard(orphans)
+def _collect_orphans(records: Records, artifacts: ArtifactStore, age: float, done: Kept) -> None:
+    """Collect the orphans, once all artifacts are known to be this database's: they are listed first, and removed then."""
+    older_than = time.time() - age
+    with tempfile.TemporaryFile("w+b") as listed:
+        for batch in _batches(artifacts.stored(older_than)):
+            standing = records.standing(batch)
+            for artifact in batch:
+                match standing.get((artifact.job_id, artifact.attempt)):
+                    case None:
+                        listed.write(orjson.dumps(artifact, option=orjson.OPT_APPEND_NEWLINE))
+                    case "unknown":
+                        done.unknown += 1
+                        example = artifact.name
+        if done.unknown:
+            log.warning(
+                "retention.unknown_artifacts",
+                place=artifacts.place,
+                count=done.unknown,
+                example=example,
+                advice="this database was restored to an earlier time, or the store has another user: nothing is collected "
+                "until `jobsupervisor artifacts adopt`",
+            )
+            return
+        listed.seek(0)
+        for lines in _batches(iter(listed)):
+            done.orphans += artifacts.discard([StoredArtifact(**orjson.loads(line)) for line in lines])
 
 
 def _batches(found: Iterator[_T]) -> Iterator[list[_T]]:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import functools
 import os
+import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
 from renderer.outcome import Outcome
-from supervisor.artifacts import ArtifactStore, BadOutput, OutputFile
+from supervisor.artifacts import SMALL, ArtifactStore, BadOutput, OutputFile, StillAtWork
 from supervisor.attempt import Attempt, Limits
 from supervisor.child import Child
 from supervisor.classify import Observation, classify, printable
@@ -137,11 +138,15 @@ class Runner:
     async def _publish(
         self, attempt: Attempt, child: Child, output: OutputFile, content_type: str, ending: Ending, told: Told
     ) -> None:
-        job = attempt.job
+        job, kept = attempt.job, True
         try:
             ending.artifact = await self._artifacts.publish(output, job.id, job.token.attempt, content_type)
         except BadOutput as error:
             ending.outcome, ending.error = Outcome.BAD_OUTPUT, str(error)
+        except StillAtWork as error:
+            # Whoever reads the output gives it up.
+            kept = False
+            ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
         except OSError as error:
             ending.outcome, ending.error = Outcome.INTERNAL, f"the artifact could not be stored: {error}"
         except Exception as error:
@@ -150,7 +155,8 @@ class Runner:
             ending.outcome = Outcome.RENDER_ERROR
             ending.error = f"the supervisor failed on this attempt: {type(error).__name__}"
         finally:
-            _keep(output, child)
+            if kept:
+                _keep(output, child)
         ending.finished = time.monotonic()
         told(attempt, ending)
 
@@ -211,6 +217,10 @@ def _keep(output: OutputFile, child: Child) -> None:
     Not for the sake of two system calls: ext4 passes over every file that was deleted within the last minutes when it
     makes a new one, which took a third of the supervisor's time (docs/adr/0013-output-files-again.md).
     """
+    if output.size > SMALL:
+        # To free its blocks takes as long as there are many, and the loop must not wait for that.
+        threading.Thread(target=output.close, name="freeing an output", daemon=True).start()
+        return
     if child.alive and len(child.outputs) < MOST_OUTPUTS:
         with contextlib.suppress(OSError):
             output.empty()

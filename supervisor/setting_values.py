@@ -9,6 +9,7 @@ from dataclasses import replace
 from renderer.needs import NONE, Needs
 
 _NEED = re.compile(r"([a-z][a-z0-9_.-]{0,62}):(?:threads=([0-9]{1,5})|(subprocesses)|read=(/[^/].*))")
+_MODE = re.compile("0?6[04][04]")
 _PLUGIN = re.compile(r"([a-z][a-z0-9_.-]{0,62})=([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)")
 
 
@@ -48,3 +49,15 @@ def parse_needs(value: object) -> object:
 def parse_list(value: object) -> object:
     """Parse `one,two`."""
     return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
+def parse_mode(value: object) -> object:
+    """Parse the mode of a file, in octal as chmod takes it: `0640`. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if not _MODE.fullmatch(value):
+        raise ValueError(
+            "must be the mode of a file that its owner reads and writes and others at most read, in octal: "
+            f"0600, 0640 or 0644, got {value!r}"
+        )
+    return int(value, 8)

@@ -22,7 +22,7 @@ from renderer.sandbox import ForbiddenCalls, SandboxMode
 from supervisor import environment_file, places, setting_mistakes, sources
 from supervisor.alerts import addresses
 from supervisor.errors import ConfigurationError
-from supervisor.setting_values import parse_list, parse_needs, parse_plugins
+from supervisor.setting_values import parse_list, parse_mode, parse_needs, parse_plugins
 
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
 _MOST = 2**31 - 1  # an integer of the database's
@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     )
     plugin_import_seconds: float = Field(30.0, gt=0, validation_alias="RENDER_PLUGIN_IMPORT_SECONDS")
     artifacts_url: str | None = Field(None, validation_alias="RENDER_ARTIFACTS_URL")
+    artifacts_mode: Annotated[int, NoDecode, BeforeValidator(parse_mode)] = Field(
+        0o600, validation_alias="RENDER_ARTIFACTS_MODE"
+    )
     aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: SecretStr | None = Field(None, validation_alias="AWS_SESSION_TOKEN")
     google_service_account_key: SecretStr | None = Field(None, validation_alias="GOOGLE_SERVICE_ACCOUNT_KEY")

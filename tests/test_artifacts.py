@@ -24,11 +24,12 @@ TEXT = "text/plain"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ArtifactDirectory:
+def store(tmp_path: Path) -> Iterator[ArtifactDirectory]:
     """Provide an empty directory of artifacts, with a name that a URL must quote."""
     directory = ArtifactDirectory(tmp_path / "art & #1 %20")
     directory.prepare()
-    return directory
+    yield directory
+    asyncio.run(directory.close())
 
 
 @pytest.fixture
@@ -57,14 +58,10 @@ def files(directory: Path) -> list[Path]:
 
 
 def test_published(store: ArtifactDirectory, output: OutputFile, tmp_path: Path) -> None:
-    """An artifact is the bytes that were written, with their hash, size and type, at its URL, readable by others."""
+    """An artifact is the bytes that were written, with their hash, size and type, at its URL, for nobody but its owner."""
     content = os.urandom(3 * 1024 * 1024 + 1)
     os.write(output.fd, content)
-    before = os.umask(0o022)
-    try:
-        artifact = publish(store, output, JOB, 7, "application/octet-stream")
-    finally:
-        os.umask(before)
+    artifact = publish(store, output, JOB, 7, "application/octet-stream")
     path = path_of(artifact)
     assert path.name == f"{JOB}-7.bin"
     assert path.parent.name == "cd"
@@ -72,7 +69,8 @@ def test_published(store: ArtifactDirectory, output: OutputFile, tmp_path: Path)
     assert path.read_bytes() == content
     assert artifact.sha256 == hashlib.sha256(content).hexdigest()
     assert (artifact.size, artifact.content_type) == (len(content), "application/octet-stream")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path.parent.parent)] == [0o700, 0o700]
 
 
 def test_the_offset_of_the_child_does_not_matter(store: ArtifactDirectory, output: OutputFile) -> None:

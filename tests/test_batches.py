@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from supervisor.artifacts.batches import Batches
+from supervisor.artifacts.workers import Workers
 
 
 class Doubling:
@@ -25,12 +26,17 @@ class Doubling:
         return [ValueError(piece) if piece % 2 else 2 * piece for piece in pieces]
 
 
+def batches_of(work: Callable[[Sequence[int]], Sequence[int | Exception]]) -> Batches[int, int]:
+    """Return batches with more time than any of them takes."""
+    return Batches(work, Workers("test", 2), 60.0, lambda _: None)
+
+
 def test_one_that_comes_alone() -> None:
     """It is done by itself, in a thread."""
     work = Doubling()
 
     async def run() -> int:
-        return await Batches(work).do(4)
+        return await batches_of(work).do(4)
 
     assert asyncio.run(run()) == 8
     assert work.batches == [[4]]
@@ -42,7 +48,7 @@ def test_several_that_come_together() -> None:
     work = Doubling()
 
     async def run() -> list[int | BaseException]:
-        batches = Batches(work)
+        batches = batches_of(work)
         return await asyncio.gather(*(batches.do(piece) for piece in (2, 3, 4)), return_exceptions=True)
 
     first, refused, last = asyncio.run(run())
@@ -56,7 +62,7 @@ def test_one_after_the_other() -> None:
     work = Doubling()
 
     async def run() -> list[int]:
-        batches = Batches(work)
+        batches = batches_of(work)
         return [await batches.do(piece) for piece in range(0, 20, 2)]
 
     assert asyncio.run(run()) == list(range(0, 40, 4))
@@ -70,7 +76,7 @@ def test_work_that_fails_as_a_whole() -> None:
         raise OSError(f"no room for {len(pieces)}")
 
     async def run() -> list[int | BaseException]:
-        batches = Batches(work)
+        batches = batches_of(work)
         return await asyncio.gather(*(batches.do(piece) for piece in (1, 2)), return_exceptions=True)
 
     assert [str(error) for error in asyncio.run(run())] == ["no room for 2", "no room for 2"]
@@ -81,7 +87,7 @@ def test_one_who_does_not_wait_any_more() -> None:
     work = Doubling()
 
     async def run() -> int:
-        batches = Batches(work)
+        batches = batches_of(work)
         left = asyncio.create_task(batches.do(2))
         stays = asyncio.create_task(batches.do(4))
         await asyncio.sleep(0)

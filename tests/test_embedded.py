@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 
 from supervisor.embedded import EmbeddedServer, EmbeddedUnavailable, find_binaries, installed_binaries
+from supervisor.embedded.account import NUMBERS
 from supervisor.embedded.home import sweep
 
 OWNER = """
@@ -224,3 +226,73 @@ def test_the_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBSUPERVISOR_PG_BIN", "/nowhere")
     with pytest.raises(EmbeddedUnavailable, match="/nowhere is not one"):
         find_binaries()
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+
+
+@as_root
+@pytest.mark.usefixtures("temporary")
+def test_the_server_is_a_user_of_its_own() -> None:
+    """Started by root it runs as nobody that this machine knows or runs: no other program shares its files or may trace it."""
+    with EmbeddedServer.start() as server, EmbeddedServer.start() as other:
+        for each in (server, other):
+            uid = psutil.Process(each.pid).uids().real
+            assert uid in NUMBERS
+            with pytest.raises(KeyError):
+                pwd.getpwuid(uid)
+            assert (each.data.stat().st_uid, stat.S_IMODE(each.data.stat().st_mode)) == (uid, 0o700)
+            assert each.home.joinpath("password").stat().st_uid == 0
+            assert ask(each.url()) == 42
+
+
+@as_root
+@pytest.mark.usefixtures("temporary")
+def test_nobody_else_gets_in() -> None:
+    """Other users of the machine, those with well-known numbers and the server's own among them, get in by neither way."""
+    with EmbeddedServer.start(tcp=True) as server:
+        uid = psutil.Process(server.pid).uids().real
+        own = server.url(tcp=True).replace(f":{server.home.joinpath('password').read_text()}", "")
+        for stranger in (65534, pwd.getpwnam("daemon").pw_uid, uid):
+            for url in (server.url(), server.url(user="other"), own):
+                with psycopg.connect(server.url()):  # it is there
+                    assert "refused:" in tried(server, url, stranger), (stranger, url)
+        assert ask(server.url()) == 42
+        assert ask(server.url(tcp=True)) == 42
+
+
+def tried(server: EmbeddedServer, url: str, uid: int) -> str:
+    """Try to connect as a user, by the server's own psql: a Python of root's cannot be reached by everybody."""
+    target = server.bin / "psql"
+    ran = subprocess.run(
+        [target, "--no-psqlrc", "--no-password", "-c", "select 42", url],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=uid,
+        group=uid,
+        extra_groups=[],
+        cwd="/",
+        env={"LC_ALL": "C", "HOME": "/"},
+    )
+    return ran.stdout if ran.returncode == 0 else f"refused: {ran.stderr}"
+
+
+@as_root
+def test_a_directory_from_before_is_taken_over(temporary: Path) -> None:
+    """Data that was kept when the server ran as `nobody` and trusted whoever came is made the server's own, and closed."""
+    home = temporary / "kept"
+    with EmbeddedServer.start(home) as server, psycopg.connect(server.url()) as connection:
+        connection.execute("create table kept (n integer)")
+    for path in (home / "data", *(home / "data").rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    (home / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all all trust\n")
+    with EmbeddedServer.start(home) as server:
+        uid = psutil.Process(server.pid).uids().real
+        assert uid in NUMBERS
+        assert ask(server.url(), "select count(*) from kept") == 0
+        assert "trust" not in (home / "data" / "pg_hba.conf").read_text()
+        assert {path.stat().st_uid for path in (home / "data").iterdir()} == {uid}
+    with EmbeddedServer.start(home) as server:
+        assert psutil.Process(server.pid).uids().real == uid
+    shutil.rmtree(home)

@@ -44,7 +44,7 @@ def main() -> int:
     described = machine.description()
     samples: Samples = defaultdict(lambda: defaultdict(list))
     with (
-        EmbeddedServer.start(options={**DURABLE, **SIZES}) as server,
+        EmbeddedServer.start(options={**DURABLE, **SIZES}, roles=True) as server,
         counting(server.socket_directory / f".s.PGSQL.{server.port}") as proxy,
     ):
         for number_, contender in enumerate(contenders):

@@ -15,18 +15,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from supervisor.artifacts.directory import ArtifactDirectory
+from supervisor.artifacts.directory import SMALL, ArtifactDirectory
 from supervisor.artifacts.errors import StoreAway
 from supervisor.artifacts.names import StoredArtifact
 from supervisor.artifacts.output import BadOutput, OutputFile
+from supervisor.artifacts.workers import StillAtWork
 from supervisor.model import Artifact
 from supervisor.settings import Settings
 
 __all__ = [
+    "SMALL",
     "ArtifactDirectory",
     "ArtifactStore",
     "BadOutput",
     "OutputFile",
+    "StillAtWork",
     "StoreAway",
     "StoredArtifact",
     "artifact_store",
@@ -47,11 +50,20 @@ class ArtifactStore(Protocol):
     def prepare(self) -> None:
         """Prove that something can be stored. Blocks. Raises ConfigurationError, ExpectedError."""
 
+    def marker(self) -> str | None:
+        """Return what marks whose store it is; None where nothing does. Blocks. Raises OSError."""
+
+    def mark(self, text: str, *, replace: bool = False) -> bool:
+        """Mark whose it is; False where it is marked already and that is not to be replaced. Blocks. Raises OSError."""
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
         """Return a local file for one attempt: the spare one that its child has, or a new one. Raises OSError."""
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
-        """Check, copy, hash and publish what was written. Raises BadOutput; OSError for what is no fault of the job's."""
+        """Check, copy, hash and publish what was written. Raises BadOutput; OSError for what is no fault of the job's.
+
+        Of those, StillAtWork says that it did not end in time, keeps the output for now and closes it itself.
+        """
 
     def withdraw(self, artifact: Artifact, job_id: str, attempt: int) -> None:
         """Take back what was published for an attempt whose result does not count. Raises OSError."""
@@ -81,7 +93,7 @@ class ArtifactStore(Protocol):
 def artifact_store(settings: Settings) -> ArtifactStore:
     """Return the store that the settings name; nothing is opened or sent. Raises ConfigurationError."""
     if settings.object_store_url is None:
-        return ArtifactDirectory(settings.artifacts_directory)
+        return ArtifactDirectory(settings.artifacts_directory, settings.artifacts_mode)
     # Only who needs it loads it.
     from supervisor.artifacts.objects import ArtifactObjects
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from supervisor.artifacts.workers import Workers
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
@@ -14,10 +16,22 @@ _MOMENT = 0.02
 
 
 class Batches(Generic[Piece, Result]):
-    """Takes pieces of work and has `work` do several at once; it returns a result or an exception for each, in order."""
+    """Takes pieces of work and has `work` do several at once; it returns a result or an exception for each, in order.
 
-    def __init__(self, work: Callable[[Sequence[Piece]], Sequence[Result | Exception]]) -> None:
+    A batch has `seconds`. Where it takes longer each piece raises StillAtWork, and `on_late` is called with each when it ends.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Piece]], Sequence[Result | Exception]],
+        workers: Workers,
+        seconds: float,
+        on_late: Callable[[Piece], None],
+    ) -> None:
         self._work = work
+        self._workers = workers
+        self._seconds = seconds
+        self._on_late = on_late
         self._waiting: list[tuple[Piece, asyncio.Future[Result]]] = []
         self._next = 0.0
         self._running: set[asyncio.Task[None]] = set()
@@ -41,7 +55,8 @@ class Batches(Generic[Piece, Result]):
     async def _run(self, batch: list[tuple[Piece, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]
         try:
-            results = await asyncio.to_thread(self._work, [piece for piece, _ in batch])
+            pieces = [piece for piece, _ in batch]
+            results = await self._workers.do(lambda: self._work(pieces), self._seconds, lambda: self._give_up(pieces))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
@@ -51,3 +66,7 @@ class Batches(Generic[Piece, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    def _give_up(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            self._on_late(piece)

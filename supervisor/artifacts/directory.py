@@ -6,9 +6,9 @@ and nothing to clean up. Names are `<last two digits of the id>/<id>-<attempt>.<
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,20 @@ from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 from supervisor.artifacts.batches import Batches
+from supervisor.artifacts.errors import StoreAway
 from supervisor.artifacts.names import SHARD, StoredArtifact, name_of, parsed
 from supervisor.artifacts.output import Copy, OutputFile, copied, open_output, unnamed
+from supervisor.artifacts.root import Root
+from supervisor.artifacts.workers import Workers
 from supervisor.errors import ConfigurationError
 from supervisor.model import Artifact
 
-_SMALL = 1024 * 1024
+SMALL = 1024 * 1024
 """Bytes: what is larger is published by itself, so that no small artifact waits for it."""
+_AT_ONCE = 6
+"""Publications, batches of small ones counted as one."""
+_SECONDS, _BYTES_A_SECOND = 60.0, 1024 * 1024
+"""How long one may take: a minute, and the time of its bytes on a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,8 @@ class Publication:
 class Directories:
     """The directories that got a new name. A name is durable when its directory is synced (fsync(2))."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Root) -> None:
+        self._root = root
         self._opened: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -48,16 +56,11 @@ class Directories:
         for descriptor in self._opened.values():
             os.close(descriptor)
 
-    def open(self, path: str) -> int:
-        """Return a descriptor of a directory, which is made where it is missing: there are few of them. Raises OSError."""
-        if path not in self._opened:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-            try:
-                self._opened[path] = os.open(path, flags)
-            except FileNotFoundError:
-                Path(path).mkdir(exist_ok=True)
-                self._opened[path] = os.open(path, flags)
-        return self._opened[path]
+    def open(self, name: str) -> int:
+        """Return a descriptor of a directory, which is made where it is missing. Raises OSError."""
+        if name not in self._opened:
+            self._opened[name] = self._root.shard(name)
+        return self._opened[name]
 
     def sync(self) -> None:
         """Have the disk know all the new names. Raises OSError."""
@@ -68,41 +71,62 @@ class Directories:
 class ArtifactDirectory:
     """A directory of artifacts. Safe for several supervisors at once, on one file system."""
 
-    problem: str | None = None
-    """Never known before it is met: each write says for itself whether the disk works."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, mode: int = 0o600) -> None:
+        self._root = Root(root, mode)
         self._absolute = os.fspath(root.absolute())
         self._quoted = quote(self._absolute)
-        self._batches: Batches[Publication, Artifact] = Batches(self._publish)
+        self._workers = Workers("publishing", _AT_ONCE)
+        self._batches: Batches[Publication, Artifact] = Batches(
+            self._publish, self._workers, _SECONDS, lambda piece: piece.output.close()
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the disk, as far as publications tell: that they have not ended."""
+        return self._workers.problem
 
     @property
     def place(self) -> str:
         """The directory."""
-        return os.fspath(self._root)
+        return os.fspath(self._root.path)
 
     def prepare(self) -> None:
         """Make the directory and prove that it takes a file. Raises ConfigurationError."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            os.close(unnamed(self._root))
+            self._root.make()
+            os.close(unnamed(self._root.open()))
         except OSError as error:
             raise ConfigurationError(
-                f"RENDER_ARTIFACTS_URL: the directory must be there and writable: {self._root}: {error.strerror}"
+                f"RENDER_ARTIFACTS_URL: the directory must be there and writable: {self._root.path}: {error.strerror}"
             ) from None
 
+    def marker(self) -> str | None:
+        """Return what marks whose store it is. Blocks. Raises OSError."""
+        return self._root.read_marker()
+
+    def mark(self, text: str, *, replace: bool = False) -> bool:
+        """Mark it; False where it is marked already and that is not to be replaced. Blocks. Raises OSError."""
+        return self._root.write_marker(text, replace=replace)
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
-        """Return the output of one attempt: the spare file, or a new one. Raises OSError."""
-        return spare or open_output(self._root)
+        """Return the output of one attempt: the spare file, or a new one.
+
+        Raises OSError, also where the disk holds up all publications, or the directory is another than it was.
+        """
+        if self._workers.stuck:
+            raise StoreAway(str(self._workers.problem))
+        root = self._root.open()
+        return spare or open_output(root)
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
-        """Publish what was written. Raises BadOutput, or OSError for the disk's faults."""
+        """Publish what was written. Raises BadOutput; OSError for the disk's faults, StillAtWork where it keeps the output."""
         # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
         piece = Publication(output, job_id, attempt, content_type)
-        if os.fstat(output.own).st_size <= _SMALL:
+        if (size := output.size) <= SMALL:
             return await self._batches.do(piece)
-        (result,) = await asyncio.to_thread(self._publish, [piece])
+        (result,) = await self._workers.do(
+            lambda: self._publish([piece]), _SECONDS + size / _BYTES_A_SECOND, output.close
+        )
         if isinstance(result, Exception):
             raise result
         return result
@@ -114,11 +138,11 @@ class ArtifactDirectory:
         there before the first. Nothing has a name before its bytes are on disk.
         """
         results: list[Artifact | Exception] = [OSError("not published")] * len(pieces)
-        with contextlib.ExitStack() as stack, Directories() as directories:
+        with contextlib.ExitStack() as stack, Directories(self._root) as directories:
             copies: dict[int, Copy] = {}
             for number, piece in enumerate(pieces):
                 with _told_in(results, number):
-                    copies[number] = stack.enter_context(copied(piece.output, self._root, piece.content_type))
+                    copies[number] = stack.enter_context(copied(piece.output, self._root.open(), piece.content_type))
             if len(copies) > 1:
                 for copy in copies.values():
                     # Has the kernel begin to write it out (posix_fadvise(2)): the blocks of all are chosen before the first sync.
@@ -126,6 +150,7 @@ class ArtifactDirectory:
                         os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
             for number, copy in copies.items():
                 with _told_in(results, number):
+                    os.fchmod(copy.fd, self._root.mode)
                     os.fsync(copy.fd)
                     results[number] = self._name(pieces[number], copy, directories)
             try:
@@ -137,25 +162,39 @@ class ArtifactDirectory:
 
     def _name(self, piece: Publication, copy: Copy, directories: Directories) -> Artifact:
         shard, name = name_of(piece.job_id, piece.attempt, piece.content_type).split("/")
-        _link(copy.fd, name, directories.open(f"{self._absolute}/{shard}"))
+        _link(copy.fd, name, directories.open(shard))
         return Artifact(f"file://{self._quoted}/{shard}/{name}", copy.sha256, copy.size, piece.content_type)
 
     def withdraw(self, artifact: Artifact, job_id: str, attempt: int) -> None:
-        """Take back what was published for an attempt whose result does not count. Raises OSError."""
-        self._path(job_id, attempt, artifact.content_type).unlink(missing_ok=True)
+        """Take back what was published for an attempt whose result does not count. Raises OSError for a small one."""
+        path = self._path(job_id, attempt, artifact.content_type)
+        if artifact.size <= SMALL:
+            path.unlink(missing_ok=True)
+        else:
+            # To free its blocks takes as long as there are many. What fails, retention collects.
+            threading.Thread(target=_unlink, args=(path,), name="withdrawing", daemon=True).start()
 
     def give_up(self) -> None:
         """Do nothing: a publication ends as soon as the disk has it."""
 
     async def close(self) -> None:
-        """Do nothing: nothing is held open."""
+        """Let the directory go."""
+        self._root.close()
 
     def file(self, url: str) -> Path | None:
-        """Return the file that a URL of ours names; None where there is none, or it is another place's."""
+        """Return the file that a URL of ours names; None where there is none, or the URL leads elsewhere.
+
+        A URL comes from the database, so that it is held against the form of our names, and no link is followed.
+        """
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
-        ours = parts.scheme == "file" and path.is_relative_to(self._absolute) and ".." not in path.parts
-        return path if ours and path.is_file() else None
+        found = parsed(path.name)
+        if parts.scheme != "file" or found is None:
+            return None
+        shard = Path(self._absolute, found.job_id[-SHARD:])
+        if path != shard / path.name or shard.is_symlink() or path.is_symlink():
+            return None
+        return path if path.is_file() else None
 
     async def read(self, url: str, start: int, end: int) -> bytes:
         """Raise FileNotFoundError: what is not a file here is not here. See `file`."""
@@ -172,14 +211,15 @@ class ArtifactDirectory:
 
     def stored(self, older_than: float) -> Iterator[StoredArtifact]:
         """Yield the artifacts that were last written before a time of the wall clock, whoever refers to them."""
-        for directory in self._root.iterdir():
-            if len(directory.name) != SHARD or not directory.is_dir():
+        self._root.open()
+        for directory in self._root.path.iterdir():
+            if len(directory.name) != SHARD or directory.is_symlink() or not directory.is_dir():
                 continue
             with os.scandir(directory) as entries:
                 for entry in entries:
                     found = parsed(entry.name)
-                    if found and entry.stat(follow_symlinks=False).st_mtime < older_than:
-                        yield replace(found, name=entry.path)
+                    if found and (written := entry.stat(follow_symlinks=False).st_mtime) < older_than:
+                        yield replace(found, name=entry.path, written=written)
 
     def discard(self, artifacts: Sequence[StoredArtifact]) -> int:
         """Remove what `stored` yielded; return how many."""
@@ -189,6 +229,11 @@ class ArtifactDirectory:
 
     def _path(self, job_id: str, attempt: int, content_type: str) -> Path:
         return Path(self._absolute, name_of(job_id, attempt, content_type))
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

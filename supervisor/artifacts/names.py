@@ -29,11 +29,15 @@ _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d+)(?:-[0-9
 
 @dataclass(frozen=True, slots=True)
 class StoredArtifact:
-    """What is stored under one name (a path, or an object's key), and the job and attempt that wrote it."""
+    """What is stored under one name (a path, or an object's key), and the job and attempt that wrote it.
+
+    `written` is when it was written last, of the store's wall clock, in seconds since 1970.
+    """
 
     name: str
     job_id: str
     attempt: int
+    written: float = 0.0
 
 
 def name_of(job_id: str, attempt: int, content_type: str, sha256: str | None = None) -> str:

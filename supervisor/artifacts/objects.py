@@ -22,6 +22,7 @@ import random
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ from supervisor.artifacts.breaker import Breaker
 from supervisor.artifacts.errors import StoreAway, told
 from supervisor.artifacts.names import StoredArtifact, name_of, parsed_key
 from supervisor.artifacts.output import Copy, OutputFile, copied, open_output, unnamed
+from supervisor.artifacts.root import MARKER, Root
+from supervisor.artifacts.workers import Workers
 from supervisor.errors import ConfigurationError, ExpectedError
 from supervisor.model import Artifact
 from supervisor.settings import Settings
@@ -56,6 +59,7 @@ _SECONDS, _BYTES_A_SECOND = 60.0, 256 * 1024
 """How long an upload may take, with all its tries: a minute, and the time of its bytes on a slow line."""
 _CLOSE_SECONDS = 5.0
 _LISTED = 1000
+_MOST_MARKED = 4096
 
 
 class ArtifactObjects:
@@ -63,7 +67,8 @@ class ArtifactObjects:
 
     def __init__(self, url: str, spool: Path, settings: Settings) -> None:
         self.place = url.rstrip("/")
-        self._spool = spool
+        self._spool = Root(spool, 0o600)
+        self._workers = Workers("copying", _UPLOADS_AT_ONCE)
         self._store: ObjectStore = clouds.connect(url, settings)
         self._breaker = Breaker(self.place)
         self._slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
@@ -74,8 +79,8 @@ class ArtifactObjects:
 
     @property
     def problem(self) -> str | None:
-        """What the last upload met, where it failed."""
-        return self._breaker.problem
+        """What the last upload met, where it failed; or that the disk holds up what is to be uploaded."""
+        return self._breaker.problem or self._workers.problem
 
     def prepare(self) -> None:
         """Prove that the spool takes a file and the store an object, which is removed again. Blocks.
@@ -85,11 +90,11 @@ class ArtifactObjects:
         import obstore
 
         try:
-            self._spool.mkdir(parents=True, exist_ok=True)
-            os.close(unnamed(self._spool))
+            self._spool.make()
+            os.close(unnamed(self._spool.open()))
         except OSError as error:
             raise ConfigurationError(
-                f"RENDER_ARTIFACTS_URL: outputs wait in {self._spool}, which must be writable: {error.strerror}"
+                f"RENDER_ARTIFACTS_URL: outputs wait in {self._spool.path}, which must be writable: {error.strerror}"
             ) from None
         probe = f"probe-{uuid.uuid4()}"
         try:
@@ -102,21 +107,61 @@ class ArtifactObjects:
                 f"RENDER_ARTIFACTS_URL: {self.place} must take an object and let it be removed: {problem}"
             ) from None
 
+    def marker(self) -> str | None:
+        """Return what marks whose store it is. Blocks. Raises StoreAway."""
+        import obstore
+
+        try:
+            return bytes(obstore.get_range(self._store, MARKER, start=0, end=_MOST_MARKED)).decode(errors="replace")
+        except FileNotFoundError:
+            return None
+        except (obstore.exceptions.BaseError, ValueError) as error:
+            raise told(error) from None
+
+    def mark(self, text: str, *, replace: bool = False) -> bool:
+        """Mark it; False where it is marked already and that is not to be replaced. Blocks. Raises StoreAway."""
+        import obstore
+
+        try:
+            if replace:
+                obstore.put(self._store, MARKER, text.encode(), use_multipart=False)
+                return True
+            try:
+                obstore.put(self._store, MARKER, text.encode(), mode="create", use_multipart=False)
+            except obstore.exceptions.AlreadyExistsError:
+                return False
+            except (obstore.exceptions.NotSupportedError, NotImplementedError):
+                # A store without conditional writes: two that begin at once may both write, and read which one stands.
+                if self.marker() is not None:
+                    return False
+                obstore.put(self._store, MARKER, text.encode(), use_multipart=False)
+        except (obstore.exceptions.BaseError, FileNotFoundError, ValueError) as error:
+            raise told(error) from None
+        return True
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
         """Return the output of one attempt: the spare file, or a new one. Raises OSError, StoreAway where it could not be stored."""
         self._breaker.admit()
         if self._waiting >= _WAITING:
             raise StoreAway(f"{self._waiting} artifacts wait for their upload already")
-        return spare or open_output(self._spool)
+        root = self._spool.open()
+        return spare or open_output(root)
 
     async def publish(self, output: OutputFile, job_id: str, attempt: int, content_type: str) -> Artifact:
-        """Publish what was written. Raises BadOutput; OSError for the disk's faults, StoreAway for the store's."""
+        """Publish what was written.
+
+        Raises BadOutput; OSError for the disk's faults, StillAtWork where it keeps the output; StoreAway for the store's.
+        """
         self._waiting += 1
         try:
             async with self._slots:
                 with ExitStack() as stack:
-                    copying = copied(output, self._spool, content_type)
-                    copy = await asyncio.to_thread(stack.enter_context, copying)
+                    copying = copied(output, self._spool.open(), content_type)
+                    copy = await self._workers.do(
+                        lambda: stack.enter_context(copying),
+                        _SECONDS + output.size / _BYTES_A_SECOND,
+                        lambda: _give_up(stack, output),
+                    )
                     key = name_of(job_id, attempt, content_type, copy.sha256)
                     await self._upload(key, copy, content_type)
         finally:
@@ -211,6 +256,7 @@ class ArtifactObjects:
     async def close(self) -> None:
         """End what runs; what is being withdrawn has a moment left."""
         self.give_up()
+        self._spool.close()
         if self._withdrawals:
             _, late = await asyncio.wait(self._withdrawals, timeout=_CLOSE_SECONDS)
             for task in late:
@@ -246,8 +292,8 @@ class ArtifactObjects:
             for page in obstore.list(self._store, chunk_size=_LISTED):
                 for meta in page:
                     found = parsed_key(meta["path"])
-                    if found and meta["last_modified"].timestamp() < older_than:
-                        yield found
+                    if found and (written := meta["last_modified"].timestamp()) < older_than:
+                        yield replace(found, written=written)
         except (obstore.exceptions.BaseError, FileNotFoundError, ValueError) as error:
             raise told(error) from None
 
@@ -276,3 +322,9 @@ class ArtifactObjects:
         """Return the key of a URL of ours; None for what lies elsewhere."""
         key = url.removeprefix(f"{self.place}/")
         return key if key != url and parsed_key(key) else None
+
+
+def _give_up(stack: ExitStack, output: OutputFile) -> None:
+    """Close what a copy that came too late was made from, and the copy."""
+    stack.close()
+    output.close()

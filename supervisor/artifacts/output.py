@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from supervisor.media_types import essence, is_media_type
 
@@ -51,6 +50,11 @@ class OutputFile:
         found = os.fstatvfs(self.own)
         return found.f_bavail * found.f_frsize < _ROOM or (found.f_files > 0 and not found.f_favail)
 
+    @property
+    def size(self) -> int:
+        """Bytes that were written to it."""
+        return os.fstat(self.own).st_size
+
     def empty(self) -> None:
         """Make it as new, for another attempt in the child that has it: its length, its offset, its flags. Raises OSError."""
         os.ftruncate(self.fd, 0)
@@ -72,8 +76,8 @@ class Copy:
     size: int
 
 
-def open_output(directory: Path) -> OutputFile:
-    """Return a new file for an attempt. Raises OSError."""
+def open_output(directory: int) -> OutputFile:
+    """Return a new file for an attempt, on the file system of an open directory. Raises OSError."""
     # With O_EXCL the child cannot give it a name either (open(2)).
     shared = unnamed(directory, os.O_EXCL)
     try:
@@ -84,8 +88,8 @@ def open_output(directory: Path) -> OutputFile:
 
 
 @contextmanager
-def copied(output: OutputFile, directory: Path, content_type: str) -> Iterator[Copy]:
-    """Check what was written, copy it to an unnamed file in a directory, and hash the copy.
+def copied(output: OutputFile, directory: int, content_type: str) -> Iterator[Copy]:
+    """Check what was written, copy it to an unnamed file in an open directory, and hash the copy.
 
     Yields the copy, which is closed at the end. Raises BadOutput, or OSError for the disk's faults.
     """
@@ -105,10 +109,13 @@ def copied(output: OutputFile, directory: Path, content_type: str) -> Iterator[C
         os.close(target)
 
 
-def unnamed(directory: Path, flags: int = 0) -> int:
-    """Open a new file that has no name, in a directory. Raises OSError."""
+def unnamed(directory: int, flags: int = 0) -> int:
+    """Open a new file that has no name, in an open directory. Raises OSError.
+
+    Nobody but this user may open it, should it get a name; who publishes it decides who else may.
+    """
     try:
-        return os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC | flags, 0o644)
+        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC | flags, 0o600, dir_fd=directory)
     except OSError as error:
         if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
             raise
@@ -118,15 +125,15 @@ def unnamed(directory: Path, flags: int = 0) -> int:
 
 
 def _copy(source: int, target: int, size: int, content_type: str) -> tuple[str, int]:
-    """Copy and hash; return SHA-256 in hex and the size. Raises BadOutput when the first bytes belie the type.
+    """Copy and hash `size` bytes, which is what the file had before; return SHA-256 in hex and the size.
 
-    `size` is what it seems to be: so much and no more is made room for at once.
+    Raises BadOutput when the first bytes belie the type, and when the file has another size by the end: a child that goes on
+    writing after its answer decides neither how much is read nor how long that takes.
     """
     digest = hashlib.sha256()
     done = 0
-    wanted = min(_CHUNK, size + 1)
     # Read by position: the offset is the child's too, and it may still move it.
-    while chunk := os.pread(source, wanted, done):
+    while done < size and (chunk := os.pread(source, min(_CHUNK, size - done), done)):
         if not done:
             _check_type(chunk, content_type)
         digest.update(chunk)
@@ -134,8 +141,11 @@ def _copy(source: int, target: int, size: int, content_type: str) -> tuple[str, 
         view = memoryview(chunk)
         while view:
             view = view[os.write(target, view) :]
-        if len(chunk) < wanted:
-            break  # its end
+    now = os.fstat(source).st_size
+    if done != size or now != size:
+        raise BadOutput(
+            f"the output must not change once the renderer has returned: it had {size} bytes, and has {now}"
+        )
     return digest.hexdigest(), done
 
 

@@ -12,7 +12,7 @@ import typer
 
 from supervisor import __version__
 from supervisor.child import ChildFailed
-from supervisor.cli import dead_letters, jobs, local, service, status, top
+from supervisor.cli import artifacts, dead_letters, jobs, local, service, status, top
 from supervisor.errors import ExpectedError
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(artifacts.app, name="artifacts")
 
 
 def main() -> int:

@@ -1,9 +1,18 @@
-"""Whom the server runs as, and what that user can reach."""
+"""Whom the server runs as, and what that user can reach.
+
+PostgreSQL refuses to run as root, so root starts it as somebody else. Not as `postgres` or `nobody`: other programs run as
+these, and whoever has the server's number may read its files, change who may connect, and trace it. The server gets a number
+of its own, one that no user of this machine and no process has, out of those that service managers give to services for the time
+that they run.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
 import pwd
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +22,10 @@ from pathlib import Path
 from supervisor.embedded.binaries import EmbeddedUnavailable
 
 CANDIDATES = ("postgres", "nobody")
+"""Whom it runs as where root may not become somebody without a name, as in some containers."""
+NUMBERS = range(61184, 65520)
+"""Numbers that belong to nobody for long: those of systemd's DynamicUser=."""
+_TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +55,36 @@ class Account:
             ) from error
         return said.returncode == 0
 
+    def is_possible(self) -> bool:
+        """Whether root can become this user: in a container not every number is mapped."""
+        try:
+            return self.can("true")
+        except EmbeddedUnavailable:
+            return False
+
     def own(self, path: Path) -> None:
         """Give a file or a whole tree of ours to this user."""
         for each in (path, *path.rglob("*")):
             os.chown(each, self.uid, self.gid, follow_symlinks=False)
 
 
-def choose() -> Account | None:
-    """Return whom to run as: None for who we are, and as root the first of `postgres` and `nobody` that exists."""
+def choose(kept: Path | None = None) -> Account | None:
+    """Return whom to run as: None for who we are, and as root a user that is nobody else.
+
+    `kept` is a data directory that may be there already: its owner, where that is nobody else. Raises EmbeddedUnavailable.
+    """
     if os.geteuid() != 0:
         return None
+    if kept is not None and kept.is_dir() and (owner := kept.stat()).st_uid in NUMBERS and not _has_name(owner.st_uid):
+        return Account(owner.st_uid, owner.st_gid)
+    number = _unused()
+    if number is not None and (account := Account(number, number)).is_possible():
+        return account
+    return shared()
+
+
+def shared() -> Account:
+    """Return the first of `postgres` and `nobody` that exists. Raises EmbeddedUnavailable."""
     for name in CANDIDATES:
         try:
             entry = pwd.getpwnam(name)
@@ -62,6 +95,28 @@ def choose() -> Account | None:
         f"PostgreSQL refuses to run as root, and neither user {' nor '.join(CANDIDATES)} exists. "
         "Run as another user, or set DATABASE_URL"
     )
+
+
+def _unused() -> int | None:
+    """Return a number that no user, no group and no process has; None where none was found."""
+    running = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            running.add(process.stat().st_uid)
+    for _ in range(_TRIES):
+        number = secrets.choice(NUMBERS)
+        if number not in running and not _has_name(number):
+            return number
+    return None
+
+
+def _has_name(number: int) -> bool:
+    """Whether a user or a group has this number."""
+    with contextlib.suppress(KeyError):
+        return bool(pwd.getpwuid(number))
+    with contextlib.suppress(KeyError):
+        return bool(grp.getgrgid(number))
+    return False
 
 
 def temporary_directories(account: Account | None, preferred: Path | None = None) -> Iterator[Path]:

@@ -20,13 +20,28 @@ Process = subprocess.Popen[bytes]
 KILL_SECONDS = 10.0
 
 
-def spawn(command: Sequence[str | Path], account: Account | None, log: Path, keep: Sequence[int]) -> Process:
-    """Start a command that ends with us, as `account`, with its output appended to `log` and `keep` inherited."""
+def spawn(
+    command: Sequence[str | Path], account: Account | None, log: Path, keep: Sequence[int], passwd: Path | None = None
+) -> Process:
+    """Start a command that ends with us, as `account`, with its output appended to `log` and `keep` inherited.
+
+    `passwd` is what it sees in the place of /etc/passwd, where it may.
+    """
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     with log.open("ab") as output:
         return subprocess.Popen(
             # Isolated and without site: nothing of the caller's environment runs before the server's identity is taken.
-            [sys.executable, "-I", "-S", become.__file__, str(os.getpid()), str(uid), str(gid), *command],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                become.__file__,
+                str(os.getpid()),
+                str(uid),
+                str(gid),
+                str(passwd or ""),
+                *command,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

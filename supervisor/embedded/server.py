@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+import pwd
 import secrets
 import signal
 import socket
@@ -15,7 +17,7 @@ from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
 
-from supervisor.embedded.account import Account, choose
+from supervisor.embedded.account import Account, choose, shared
 from supervisor.embedded.binaries import EmbeddedUnavailable, find_binaries
 from supervisor.embedded.copies import reachable_binaries
 from supervisor.embedded.home import Home
@@ -27,6 +29,8 @@ LOG_TAIL_LINES = 20
 SUPERUSER = "postgres"
 LOCALES = ("C.UTF-8", "C")
 IPC_RMID = 0
+NAMELESS = "could not look up effective user ID"
+"""What initdb says where the user that it runs as has no name."""
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 StopMode = Literal["fast", "immediate"]
@@ -49,6 +53,7 @@ class EmbeddedServer:
         self._account = account
         self._options = options
         self._tcp = False
+        self._roles = False
         self._process: Process | None = None
 
     @classmethod
@@ -59,18 +64,21 @@ class EmbeddedServer:
         binaries: Path | None = None,
         options: Mapping[str, str] = NO_OPTIONS,
         tcp: bool = False,
+        roles: bool = False,
         parent: Path | None = None,
     ) -> Self:
         """Start a server and return when it accepts connections.
 
         Data is temporary, in a directory under `parent` or else TMPDIR; or it is in `directory`, and kept. `options` are server settings and win over ours. With `tcp` the
-        server also listens on a free port of 127.0.0.1, where every local user can knock: that way in has a password.
+        server also listens on a free port of 127.0.0.1, where every local user can knock: that way in has a password. With
+        `roles` whoever gets to the socket may be any role, as tests need it; otherwise we alone may, and be the superuser.
         """
         binaries = find_binaries() if binaries is None else binaries.resolve()
-        account = choose()
+        account = choose(directory and directory.absolute() / "data")
         home = Home(directory, account, parent)
         try:
             server = cls(home, reachable_binaries(binaries, account, home), account, options)
+            server._roles = roles
             server._initialise()
             server._run(tcp=tcp)
         except BaseException:
@@ -128,13 +136,12 @@ class EmbeddedServer:
 
     def _initialise(self) -> None:
         if self.data.exists():
+            self._take_over()
             return
         # Under another name until it is whole: a kept directory must survive our death in the middle.
         unfinished = self._home.make_private("data.new")
         self._home.password.touch(mode=0o600)
         self._home.password.write_text(secrets.token_urlsafe(24))
-        if self._account is not None:
-            self._account.own(self._home.password)
         command: list[str | Path] = [
             self.bin / "initdb",
             "-D",
@@ -142,7 +149,7 @@ class EmbeddedServer:
             "-U",
             SUPERUSER,
             "--encoding=UTF8",
-            "--auth-local=trust",
+            "--auth-local=reject",
         ]
         command += ["--auth-host=scram-sha-256", f"--pwfile={self._home.password}", "--no-instructions"]
         if self._home.temporary:
@@ -155,18 +162,49 @@ class EmbeddedServer:
                 break
         raise EmbeddedUnavailable(f"initdb could not set up a server in {self.home}. It said:\n{self.log_tail()}")
 
+    def _take_over(self) -> None:
+        """Make a data directory that was kept the account's, unless a server is at work in it: that one says so itself."""
+        if self._account is not None and not (self.data / "postmaster.pid").exists():
+            self._account.own(self.data)
+
     def _initdb(self, command: list[str | Path]) -> bool:
-        process = spawn(command, self._account, self._home.log, self._home.locks)
+        if self._account is None:
+            return self._ends_well(command, None)
+        passwd = self._home.path / "passwd"
+        passwd.write_text(f"{SUPERUSER}:x:{self._account.uid}:{self._account.gid}::/:/bin/false\n", encoding="ascii")
+        passwd.chmod(0o644)
         try:
-            return process.wait() == 0
+            if self._ends_well(command, self._account, passwd):
+                return True
+            if NAMELESS not in self.log_tail():
+                return False
+            # A container in which root may mount nothing: made by a user that has a name, and then handed over.
+            return self._ends_well(command, shared())
+        finally:
+            passwd.unlink()
+
+    def _ends_well(self, command: list[str | Path], account: Account | None, passwd: Path | None = None) -> bool:
+        """Run initdb, and say whether it made the directory; as another user it has it and the password for the time."""
+        unfinished = self._home.path / "data.new"
+        if account is not None:
+            account.own(unfinished)
+            account.own(self._home.password)
+        process = spawn(command, account, self._home.log, self._home.locks, passwd)
+        try:
+            done = process.wait() == 0
         except BaseException:
             kill_tree(process)
             raise
+        if self._account is not None:
+            self._account.own(unfinished)
+            os.chown(self._home.password, os.geteuid(), os.getegid())
+        return done
 
     def _run(self, *, tcp: bool) -> None:
         with _reserved_port(self.port if self._tcp else 0) if tcp else contextlib.nullcontext(self.port) as self.port:
             self._tcp = tcp
             self.socket_directory = self._home.socket_directory(f".s.PGSQL.{self.port}")
+            self._write_access()
             settings = {**self._settings(), **self._options}
             arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             command: list[str | Path] = [self.bin / "postgres", "-D", self.data, *arguments]
@@ -176,6 +214,26 @@ class EmbeddedServer:
             except BaseException:
                 self._halt("immediate")
                 raise
+
+    def _write_access(self) -> None:
+        """Say who may connect: by the socket we and nobody else, by TCP whoever has the password.
+
+        Where the server runs as who we are, its socket's directory lets in nobody else. Otherwise the server asks the kernel who
+        calls (peer authentication), and may be asked by others of its own user's number.
+        """
+        peer = f"local all {SUPERUSER} peer map=owner\n"
+        rules = "local all all trust\n" if self._roles or self._account is None else peer
+        self._write("pg_hba.conf", f"{rules}host all all all scram-sha-256\n")
+        self._write(
+            "pg_ident.conf", f"owner {pwd.getpwuid(os.geteuid()).pw_name} {SUPERUSER}\n" if rules == peer else ""
+        )
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.data / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        if self._account is not None:
+            self._account.own(path)
 
     def _settings(self) -> dict[str, str]:
         durable = "off" if self._home.temporary else "on"

@@ -6,14 +6,14 @@ most a moment, since every claim would stand behind it in the queue; what did no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import orjson
 import psycopg
 
 from supervisor.store.connection import connect, meaning
+from supervisor.store.installation import Installation
 from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import query
 
@@ -82,11 +82,9 @@ class RetentionStore:
         """Delete a bounded number of old rows that no week took; return their artifact URLs."""
         return [row[0] for row in self._rows(query("retention_stragglers"), days=days)]
 
-    def referenced(self, artifacts: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Return which artifacts, by job and attempt, somebody needs."""
-        listed = orjson.dumps([{"id": job_id, "attempt": attempt} for job_id, attempt in artifacts]).decode()
-        rows = self._rows(query("retention_referenced"), artifacts=listed)
-        return {(str(row[0]), int(row[1])) for row in rows}
+    def installation(self, place: str, days: float) -> Installation:
+        """Return what this database knows of a store of artifacts, with finished work kept for so many days."""
+        return Installation(self._connection, place, days)
 
 
 def _of(partition: str, statement: str) -> str:

@@ -73,7 +73,7 @@ def run(directory: Path, seed: int, *, seconds: float | None = None, actions: in
 def _scene(directory: Path) -> Iterator[Scene]:
     """Put everybody on, and take them off again whatever happens."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(EmbeddedServer.start(options=_SERVER))
+        server = stack.enter_context(EmbeddedServer.start(options=_SERVER, roles=True))
         migrate(server.url())
         register_plugins(server.url(), dict(pair.split("=") for pair in PLUGINS.split(",")))
         (directory / "proxy").mkdir()

@@ -37,7 +37,9 @@ def migrated_server(
     options: Mapping[str, str] | None = None, *, tcp: bool = False, parent: Path | None = None
 ) -> Iterator[EmbeddedServer]:
     """Run a server of this test's own, with the schema in its database `postgres`."""
-    with EmbeddedServer.start(options=options or {}, tcp=tcp, parent=parent or memory_directory()) as server:
+    with EmbeddedServer.start(
+        options=options or {}, tcp=tcp, roles=True, parent=parent or memory_directory()
+    ) as server:
         migrate(server.url())
         yield server
 

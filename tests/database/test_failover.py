@@ -55,7 +55,7 @@ def standby_of(primary: EmbeddedServer) -> Iterator[EmbeddedServer]:
             configuration.write(f"primary_conninfo = '{quoted}'\n")
         if account := choose():
             account.own(directory / "data")
-        with EmbeddedServer.start(directory, options={"fsync": "off"}) as standby:
+        with EmbeddedServer.start(directory, options={"fsync": "off"}, roles=True) as standby:
             yield standby
     finally:
         shutil.rmtree(directory)

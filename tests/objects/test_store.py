@@ -146,10 +146,11 @@ def test_retention(database: str, each_store: ObjectServer, tmp_path: Path, monk
     with Queue(database) as queue:
         supervisor = queue.supervisor()
         done = queue.enqueue()
+        stale = publish(store, b"stale", job=done)
+        assert supervisor.ack(supervisor.claim_one(), "lost") == "queued"
         claim = supervisor.claim_one()
         needed = publish(store, b"needed", claim.token.attempt, job=done)
         supervisor.exchange(ack_of(claim, artifact=needed))
-        stale = publish(store, b"stale", 7, job=done)
         unknown = publish(store, b"unknown")
         foreign = connect(each_store.url, given)
         below = f"further/{unknown.url.removeprefix(f'{each_store.url}/')}"

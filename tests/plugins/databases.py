@@ -53,7 +53,7 @@ class Servers:
     def __getitem__(self, major: int) -> EmbeddedServer:
         if major not in self._running:
             self._running[major] = EmbeddedServer.start(
-                binaries=self._binaries[major], parent=fast_directory(), options=OPTIONS
+                binaries=self._binaries[major], parent=fast_directory(), options=OPTIONS, roles=True
             )
         return self._running[major]
 

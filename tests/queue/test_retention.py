@@ -38,6 +38,7 @@ class House:
         self.supervisor = queue.supervisor()
         self.store = ArtifactDirectory(directory)
         self.store.prepare()
+        queue.at_end(lambda: queue.run(self.store.close()))
 
     def publish(self, job_id: str, attempt: int) -> Path:
         """Publish a file for an attempt; return its path."""
@@ -54,6 +55,17 @@ class House:
         path = self.publish(job_id, claim.token.attempt)
         self.supervisor.exchange(ack_of(claim, artifact=self.artifact))
         return job_id, path
+
+    def complete_at_second(self) -> tuple[str, Path, Path]:
+        """Complete a job whose first attempt published a file and was lost; return the job, the lost file and the one that counts."""
+        job_id = self.queue.enqueue()
+        claim = self.supervisor.claim_one()
+        lost = self.publish(job_id, claim.token.attempt)
+        assert self.supervisor.ack(claim, "lost") == "queued"
+        claim = self.supervisor.claim_one()
+        path = self.publish(job_id, claim.token.attempt)
+        self.supervisor.exchange(ack_of(claim, artifact=self.artifact))
+        return job_id, lost, path
 
     def age(self, job_id: str) -> None:
         """Make a finished job as old as the week of 2001."""
@@ -150,22 +162,21 @@ def test_zero_days_keep_everything(database: str, tmp_path: Path) -> None:
 
 
 def test_artifacts_that_no_job_refers_to_are_collected(database: str, tmp_path: Path) -> None:
-    """Those of unknown jobs and other attempts go; those of a completed job or an attempt under way stay, as do strangers."""
+    """Those of attempts that do not count and of jobs long gone go; what a job needs or an attempt writes stays, as do strangers."""
     with Queue(database) as queue:
         house = House(queue, tmp_path)
-        done, needed = house.complete()
-        stale = house.publish(done, 7)
+        _, stale, needed = house.complete_at_second()
         running_job = queue.enqueue()
         claim = house.supervisor.claim_one()
         running = house.publish(running_job, claim.token.attempt)
-        unknown = house.publish("00000000-0000-7000-8000-000000000000", 1)
+        gone = house.publish("00000000-0000-7000-8000-000000000000", 1)
         foreign = tmp_path / "00" / "readme.txt"
         foreign.write_text("not ours")
         assert house_kept(settings(database, tmp_path)) == Kept()
         assert stale.exists()
         kept = house_kept(settings(database, tmp_path), orphan_seconds=-1)
         assert kept == Kept(orphans=2)
-        assert [path.exists() for path in (needed, running, foreign, stale, unknown)] == [
+        assert [path.exists() for path in (needed, running, foreign, stale, gone)] == [
             True,
             True,
             True,

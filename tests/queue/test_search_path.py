@@ -39,8 +39,8 @@ from tests.queue.support import KINDS, Queue, ack_of, settings_for
 JOB = UUID(int=1)
 VALUES: dict[str, Any] = {
     "ack": [], "acks": '[{"id": "00000000-0000-0000-0000-000000000001", "owner": 1, "attempt": 1, "outcome": "crash"}]',
-    "arm": True, "artifacts": '[{"id": "00000000-0000-0000-0000-000000000001", "attempt": 1}]', "attempts_limit": 100,
-    "before": JOB, "below": 5, "epoch": 1.5, "max_priority": 5, "observed": "[]",
+    "arm": True, "artifacts": '[{"id": "00000000-0000-0000-0000-000000000001", "attempt": 1, "written": 1.5}]', "attempts_limit": 100,
+    "before": JOB, "below": 5, "adopted": 1.5, "epoch": 1.5, "place": "file:///p", "max_priority": 5, "observed": "[]",
     "checksum": "c", "clock": 1.5, "concurrency": 1, "config": "{}", "correlation_id": "c", "cursor": "", "days": 1.0,
     "died_at": "2026-01-01", "failure": "crash", "first": JOB, "functions": ["f"], "grace": 1.5, "host": "h", "id": JOB,
     "idempotency_key": "k", "ids": [str(JOB)], "interval": 1.5, "keepalives_count": "3", "keepalives_idle": "5",
@@ -246,7 +246,8 @@ def test_the_other_sessions_of_ours_run_into_no_shadow(shadowed: str, control: p
             assert client.cancel(dead)
         with RetentionStore.open(hostile) as house:
             assert house is not None
-            house.make_weeks(), house.expired(1.0), house.stragglers(1.0), house.referenced([(dead, 1)])
+            house.make_weeks(), house.expired(1.0), house.stragglers(1.0)
+            house.installation("file:///p", 1.0).mark()
             assert control.execute("select pg_catalog.count(*) from jobsupervisor.finished_job").fetchone() == (1,)
 
 

@@ -102,7 +102,7 @@ def test_keys_that_are_in_use_keep_their_jobs_in_an_upgrade(empty: str, monkeypa
     """Of a live, a finished and a dead job, with a tenant and without: afterwards the key is that tenant's, and nobody else's."""
     shipped = migrations()
     with monkeypatch.context() as patched:
-        patched.setattr("supervisor.store.migrate.migrations", lambda: shipped[:8])
+        patched.setattr("supervisor.store.migrate.migrations", lambda: shipped[:9])
         migrate(empty)
     with psycopg.connect(empty, autocommit=True) as client:
         jobs = {

@@ -14,7 +14,7 @@ from tests.systemd.machine import Machine, missing
 @pytest.fixture(scope="package")
 def url() -> Iterator[str]:
     """Provide the URL of a migrated database, over TCP: the machine shares the loopback, and no directory for a socket."""
-    with EmbeddedServer.start(tcp=True) as server:
+    with EmbeddedServer.start(tcp=True, roles=True) as server:
         url = server.url(tcp=True)
         migrate(url)
         yield url

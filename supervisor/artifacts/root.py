@@ -1,0 +1,107 @@
+"""The directory that artifacts are kept in, held open: what is written goes where the service began to write.
+
+A path can come to mean another directory while a service runs: a volume that is unmounted leaves the empty directory below it,
+and a job would be completed with bytes that nobody finds. So the directory is opened once, everything is done relative to
+the descriptor, and each look asks whether the path still means it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+MARKER = ".jobsupervisor-installation"
+_MOST_MARKED = 4096
+
+
+class Root:
+    """One directory. Opened when first used. `mode` is that of new files; who may read them may enter new directories."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        self.path = path
+        self.mode = mode
+        self._fd = -1
+
+    @property
+    def directory_mode(self) -> int:
+        """The mode of new directories: who may read a file may look for it."""
+        return self.mode | (self.mode & 0o444) >> 2
+
+    def make(self) -> None:
+        """Make the directory where it is missing, and open it. Raises OSError."""
+        if not self.path.is_dir():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(self.directory_mode)
+        self.open()
+
+    def open(self) -> int:
+        """Return its descriptor. Raises OSError: where the path means another directory than when it was opened, ESTALE."""
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return self._fd
+        ours = os.fstat(self._fd)
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            raise OSError(
+                errno.ESTALE,
+                f"{self.path} must be the directory that it was when the service started, and is another or gone: was its "
+                "volume unmounted? Mount it again, or restart the service",
+            )
+        return self._fd
+
+    def shard(self, name: str) -> int:
+        """Open a directory in it, which is made where it is missing: there are few of them. Raises OSError."""
+        root, flags = self.open(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(name, flags, dir_fd=root)
+        except FileNotFoundError:
+            try:
+                os.mkdir(name, 0o700, dir_fd=root)
+            except FileExistsError:
+                return os.open(name, flags, dir_fd=root)
+        made = os.open(name, flags, dir_fd=root)
+        os.fchmod(made, self.directory_mode)
+        return made
+
+    def read_marker(self) -> str | None:
+        """Return what marks whose directory it is; None where nothing does. Raises OSError."""
+        try:
+            fd = os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.open())
+        except FileNotFoundError:
+            return None
+        with os.fdopen(fd, "rb") as file:
+            return file.read(_MOST_MARKED).decode(errors="replace")
+
+    def write_marker(self, text: str, *, replace: bool) -> bool:
+        """Mark it, whole and on disk; False where it has a mark that is not to be replaced. Raises OSError."""
+        root = self.open()
+        fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=root)
+        try:
+            os.write(fd, text.encode())
+            os.fchmod(fd, self.mode)
+            os.fsync(fd)
+            if replace:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(MARKER, dir_fd=root)
+            try:
+                # Linked by its number, as `_link` in directory.py does; only one of two that do this at once succeeds.
+                os.link(f"/proc/self/fd/{fd}", MARKER, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=True)
+            except FileExistsError:
+                return False
+            os.fsync(root)
+        finally:
+            os.close(fd)
+        return True
+
+    def close(self) -> None:
+        """Let it go; it is opened anew when it is used again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
