@@ -21,7 +21,7 @@ from supervisor.pool import Pool
 from supervisor.settings import Settings, load
 from supervisor.store import migrate as schema
 from supervisor.store.installation import Installation
-from supervisor.store.server import clock_difference, server_version
+from supervisor.store.server import clock_difference, open_schemas, server_version
 
 _OLDEST, _NEWEST = 14, 18
 _CLOCK_SECONDS = 2.0
@@ -135,11 +135,27 @@ def _database(settings: Settings) -> Iterator[Check]:
     else:
         yield Check("database", "ok", text)
     yield _clock(url)
+    public_schema = None
     try:
         state = schema.require_current(url)
+        public_schema = state.public_schema
         yield Check("schema", "ok", f"version {max(state.applied)}, public functions in {state.public_schema}")
     except ExpectedError as error:
         yield Check("schema", "missing", str(error), "jobsupervisor migrate")
+    yield _creators(url, public_schema)
+
+
+def _creators(url: str, public_schema: str | None) -> Check:
+    """Say whether everybody may put functions and operators where sessions of this role, or of clients, look for them."""
+    name = "who may create"
+    try:
+        found = open_schemas(url, public_schema)
+    except ExpectedError as error:
+        return Check(name, "missing", str(error), "check DATABASE_URL")
+    if not found:
+        return Check(name, "ok", "not everybody, in no schema that is searched")
+    told = f"everybody may create functions and operators in {', '.join(found)}: who calls ours may run into them"
+    return Check(name, "degraded", told, "; ".join(found.values()))
 
 
 def _clock(url: str) -> Check:

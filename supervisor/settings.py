@@ -25,10 +25,11 @@ from supervisor.errors import ConfigurationError
 from supervisor.setting_values import parse_list, parse_mode, parse_needs, parse_plugins
 
 _DATABASE = re.compile(r"postgres(ql)?://|\s*\w+\s*=")  # a URL, or libpq's key=value pairs
+_MOST = 2**31 - 1  # an integer of the database's
 _LIVE = frozenset({
     "alert_active_jobs", "alert_error_rate", "alert_hold_seconds", "alert_memory_mb", "alert_queue_depth", "alert_response_seconds",
     "alert_urls", "pagerduty_events_url", "pagerduty_routing_key", "slack_webhook_url",
-    "concurrency", "log_format", "log_level", "max_attempts", "memory_limit_mb", "offence_limit", "output_limit_mb",
+    "attempts_limit", "concurrency", "log_format", "log_level", "max_attempts", "max_priority", "memory_limit_mb", "offence_limit", "output_limit_mb",
     "polling_interval", "rescue_grace_seconds", "retention_days", "retry_delay_seconds", "reuse_children", "shutdown_ms", "shutdown_seconds",
     "timeout_ms", "timeout_seconds",
 })  # fmt: skip
@@ -77,6 +78,8 @@ class Settings(BaseSettings):
     timeout_seconds: float = Field(900.0, gt=0, validation_alias="RENDER_TIMEOUT_SECONDS")
     timeout_ms: float | None = Field(None, gt=0, validation_alias="RENDER_JOB_TIMEOUT_MS")
     max_attempts: int = Field(5, ge=1, validation_alias=_names("RENDER_MAX_ATTEMPTS", "RENDER_JOB_RETRY_LIMIT"))
+    attempts_limit: int = Field(100, ge=1, le=_MOST, validation_alias="RENDER_ATTEMPTS_LIMIT")
+    max_priority: int | None = Field(None, ge=-_MOST, le=_MOST, validation_alias="RENDER_MAX_PRIORITY")
     retry_delay_seconds: float = Field(
         30.0, ge=0, validation_alias=_names("RENDER_RETRY_DELAY_SECONDS", "RENDER_JOB_RETRY_DELAY_SECONDS")
     )

@@ -1,2 +1,2 @@
 -- The process id of the session that this statement runs in.
-select pg_backend_pid()
+select pg_catalog.pg_backend_pid()

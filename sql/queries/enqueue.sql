@@ -1,7 +1,7 @@
--- Enqueues one job through the public function.
+-- Enqueues one job through the public function. Runs in sessions of others: every name is written in full.
 select __public__.enqueue_render(
-    kind => %(kind)s::text, spec => %(spec)s::jsonb, config => %(config)s::jsonb,
-    idempotency_key => %(idempotency_key)s::text, priority => %(priority)s::integer,
-    run_at => %(run_at)s::timestamptz, max_attempts => %(max_attempts)s::integer,
-    timeout => %(timeout)s::double precision * interval '1 second', memory_mb => %(memory_mb)s::integer,
-    user_id => %(user_id)s::text, correlation_id => %(correlation_id)s::text)
+    kind => %(kind)s::pg_catalog.text, spec => %(spec)s::pg_catalog.jsonb, config => %(config)s::pg_catalog.jsonb,
+    idempotency_key => %(idempotency_key)s::pg_catalog.text, priority => %(priority)s::integer,
+    run_at => %(run_at)s::pg_catalog.timestamptz, max_attempts => %(max_attempts)s::integer,
+    timeout => %(timeout)s::double precision operator(pg_catalog.*) interval '1 second', memory_mb => %(memory_mb)s::integer,
+    user_id => %(user_id)s::pg_catalog.text, correlation_id => %(correlation_id)s::pg_catalog.text)

@@ -2,12 +2,15 @@
 --
 -- Another function of that name may stand in another schema, put there by anybody who can create one, to be given the
 -- specs of others. Ours has the owner of the private schema; where there is none such, the search path decides.
+--
+-- Runs in sessions of others: every name is written in full.
 select n.nspname
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where p.proname = 'enqueue_render' and p.prosecdef and p.pronargs = 11
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
+where p.proname operator(pg_catalog.=) 'enqueue_render' and p.prosecdef and p.pronargs operator(pg_catalog.=) 11
 order by
     exists (
-        select from pg_catalog.pg_namespace o where o.nspname = 'jobsupervisor' and o.nspowner = p.proowner) desc,
-    (n.nspname = any(pg_catalog.current_schemas(false))) desc,
+        select from pg_catalog.pg_namespace o
+        where o.nspname operator(pg_catalog.=) 'jobsupervisor' and o.nspowner operator(pg_catalog.=) p.proowner) desc,
+    (n.nspname operator(pg_catalog.=) any(pg_catalog.current_schemas(false))) desc,
     n.nspname
 limit 1

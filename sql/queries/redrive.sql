@@ -1,2 +1,2 @@
--- Puts one dead letter back into the queue.
-select __public__.redrive_render(%(id)s)
+-- Puts one dead letter back into the queue. Runs in sessions of others: every name is written in full.
+select __public__.redrive_render(%(id)s::pg_catalog.uuid)

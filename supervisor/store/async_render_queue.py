@@ -21,6 +21,7 @@ from supervisor.store.job_status import JobStatus, UnknownJob, completed
 from supervisor.store.own_connection import AsyncOwnConnection
 from supervisor.store.refused import refusal
 from supervisor.store.requests import RenderOptions, RenderRequest
+from supervisor.store.search_path import fixed_path_async
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Any]
@@ -34,7 +35,8 @@ async def send(connection: Connection, call: Call[T], schema: str = "") -> T:
     try:
         # Not connection.cursor(): its owner may have chosen another class, with another way to write parameters.
         async with psycopg.AsyncCursor(connection, row_factory=dict_row) as cursor:
-            await cursor.execute(call.text(schema), call.parameters)
+            async with fixed_path_async(connection):
+                await cursor.execute(call.text(schema), call.parameters)
             rows = await cursor.fetchall() if cursor.description else []
     except (psycopg.Error, UnicodeError) as error:
         raise refusal(error, connection, call.name) from error

@@ -23,6 +23,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from supervisor.errors import ConfigurationError, DatabaseUnreachable, ExpectedError
+from supervisor.store.search_path import OurAsyncConnection, OurConnection, fixed_path_async
 from supervisor.store.statements import query, sent
 
 # A half-open link must die in seconds, not in the kernel's two hours: probes after 5 s of silence, 3 of them 2 s
@@ -153,22 +154,33 @@ def meaning(
     )
 
 
-def connect(url: str, application: str = "jobsupervisor") -> psycopg.Connection[Any]:
-    """Open a plain connection in autocommit, for commands. Raises DatabaseUnreachable."""
+def connect(url: str, application: str = "jobsupervisor") -> OurConnection:
+    """Open a connection in autocommit, for commands. Raises DatabaseUnreachable.
+
+    Only where names are looked for is set in it, and behind a pooler not even that: see `fixed_path`.
+    """
     try:
-        return psycopg.connect(conninfo(url, application), autocommit=True)
+        connection = OurConnection.connect(conninfo(url, application), autocommit=True)
     except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from None
+    try:
+        connection.pooled = not connection.execute(query("search_path"), {"pid": connection.info.backend_pid}).rowcount
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, psycopg.Error):
+            raise unreachable(error) from None
+        raise
+    return connection
 
 
-async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[Any]:
+async def connect_async(url: str, application: str) -> OurAsyncConnection:
     """Open a connection in autocommit for the supervisor, with our settings on the server's side too.
 
     Raises DatabaseUnreachable. Where a pooler is in the way, its sessions serve others as well: nothing is set in them, and
-    no statement is prepared. The pooler gives itself away by the process id, which it makes up: nobody need declare it.
+    no statement is prepared; `fixed_path_async` is for each. The pooler gives itself away by the process id, which it makes up: nobody need declare it.
     """
     try:
-        connection = await psycopg.AsyncConnection.connect(conninfo(url, application), autocommit=True)
+        connection = await OurAsyncConnection.connect(conninfo(url, application), autocommit=True)
     except (psycopg.OperationalError, UnicodeError) as error:
         raise unreachable(error) from None
     sent["session"] += 1
@@ -182,13 +194,14 @@ async def connect_async(url: str, application: str) -> psycopg.AsyncConnection[A
         await connection.close()
         raise
     if not direct:
+        connection.pooled = True
         connection.prepare_threshold = None
     return connection
 
 
 def is_pooled(connection: psycopg.AsyncConnection[Any]) -> bool:
     """Whether a pooler stands between us and the server, as `connect_async` found."""
-    return connection.prepare_threshold is None
+    return isinstance(connection, OurAsyncConnection) and connection.pooled
 
 
 async def backend_pid(connection: psycopg.AsyncConnection[Any]) -> int:
@@ -203,6 +216,9 @@ async def execute(
     """Run a named query. Raises what `meaning` says of its error."""
     sent[statement] += 1
     try:
-        return await connection.execute(query(statement), parameters or None)
+        if not parameters:  # it writes its names in full, or is several commands, which no pipeline takes
+            return await connection.execute(query(statement))
+        async with fixed_path_async(connection):
+            return await connection.execute(query(statement), parameters)
     except (psycopg.Error, UnicodeError) as error:
         raise meaning(error, connection, statement) from error

@@ -10,6 +10,7 @@ import orjson
 import psycopg
 
 from supervisor.store.connection import connect, meaning
+from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import query
 
 
@@ -31,7 +32,8 @@ class Installation:
         self._connection = connection
         self._place = place
         self._days = days
-        row = connection.execute(query("installation"), {"place": place}).fetchone()
+        with fixed_path(connection):
+            row = connection.execute(query("installation"), {"place": place}).fetchone()
         assert row is not None  # noqa: S101 - the migration inserts it
         self.installation: str = row[0]
         self.marked: bool = row[1]
@@ -52,12 +54,14 @@ class Installation:
 
     def mark(self) -> None:
         """Take note that the store is marked as ours."""
-        self._connection.execute(query("installation_mark"), {"place": self._place})
+        with fixed_path(self._connection):
+            self._connection.execute(query("installation_mark"), {"place": self._place})
         self.marked = True
 
     def adopt(self) -> None:
         """Take note that the store is ours, with all that is stored there by now."""
-        self._connection.execute(query("installation_adopt"), {"place": self._place})
+        with fixed_path(self._connection):
+            self._connection.execute(query("installation_adopt"), {"place": self._place})
         self.marked = True
 
     def standing(self, artifacts: Sequence[_Stored]) -> dict[tuple[str, int], str]:
@@ -66,5 +70,6 @@ class Installation:
             [{"id": each.job_id, "attempt": each.attempt, "written": each.written} for each in artifacts]
         ).decode()
         parameters = {"artifacts": listed, "adopted": self._adopted, "days": self._days}
-        rows = self._connection.execute(query("retention_referenced"), parameters)
+        with fixed_path(self._connection):
+            rows = self._connection.execute(query("retention_referenced"), parameters).fetchall()
         return {(str(row[0]), int(row[1])): str(row[2]) for row in rows}

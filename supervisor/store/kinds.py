@@ -9,6 +9,7 @@ import psycopg
 
 from supervisor.store.connection import connect
 from supervisor.store.refused import refusal
+from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import query
 
 
@@ -22,6 +23,7 @@ def register_plugins(url: str, plugins: Mapping[str, str]) -> None:
     if plugins:
         with connect(url) as connection:
             try:
-                connection.execute(query("register_kinds"), {"kinds": plugin_kinds(plugins)})
+                with fixed_path(connection):
+                    connection.execute(query("register_kinds"), {"kinds": plugin_kinds(plugins)})
             except psycopg.Error as error:
                 raise refusal(error, connection, "register_kinds") from error

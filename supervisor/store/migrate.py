@@ -13,6 +13,7 @@ from psycopg.rows import scalar_row
 
 from supervisor.errors import SchemaError
 from supervisor.store.connection import connect, unreachable
+from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import Migration, migrations, query
 
 DEFAULT_PUBLIC_SCHEMA = "public"
@@ -58,6 +59,7 @@ def migrate(url: str, public_schema: str | None = None) -> SchemaState:
     public schema differs from the installed one, or when a public name or the private schema is taken by what is not ours.
     """
     with _readable(), connect(url) as connection, connection.transaction():
+        connection.execute(query("search_path_once"))
         connection.execute(query("migration_lock"))
         state = _state(connection, public_schema)
         if not state.applied:
@@ -69,7 +71,7 @@ def migrate(url: str, public_schema: str | None = None) -> SchemaState:
 
 def schema_state(url: str, public_schema: str | None = None) -> SchemaState:
     """Return what is applied and pending, changing nothing. Raises SchemaError as `migrate` does."""
-    with _readable(), connect(url) as connection:
+    with _readable(), connect(url) as connection, fixed_path(connection):
         return _state(connection, public_schema)
 
 
@@ -93,7 +95,8 @@ def script(state: SchemaState) -> str:
     """Return the SQL that `migrate` would run, whole: run by hand it leaves what `migrate` leaves, its records too."""
     if not state.pending:
         return ""
-    parts = ["begin;", f"{query('migration_lock').rstrip()};", bootstrap_text()]
+    first = (query("search_path_once"), query("migration_lock"))
+    parts = ["begin;", *(f"{statement.rstrip()};" for statement in first), bootstrap_text()]
     for migration in state.pending:
         record = query("migration_record") % {
             name: sql.Literal(value).as_string() for name, value in _record(migration, state.public_schema).items()

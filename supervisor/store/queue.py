@@ -72,17 +72,26 @@ class QueueStore:
             host=socket.gethostname(),
             pid=os.getpid(),
             concurrency=self._settings.concurrency,
-            max_attempts=self._settings.max_attempts,
             lease=self._lease,
+            tells=self._only is None,
+            **self._limits(),
         )
         self.owner = rows[0]["id"]
 
     async def retell(self) -> None:
         """Tell what changed in the settings that `register` told."""
-        settings = self._settings
         await self._connection.run(
-            "tell_settings", owner=self.owner, concurrency=settings.concurrency, max_attempts=settings.max_attempts
+            "tell_settings", owner=self.owner, concurrency=self._settings.concurrency, **self._limits()
         )
+
+    def _limits(self) -> dict[str, int | None]:
+        """Return what enqueue_render goes by. What the operator gives every job, none is refused."""
+        settings = self._settings
+        return {
+            "max_attempts": settings.max_attempts,
+            "attempts_limit": max(settings.attempts_limit, settings.max_attempts),
+            "max_priority": settings.max_priority,
+        }
 
     async def abort(self) -> None:
         """Hang up on a server that does not answer; what waits for it gets DatabaseUnreachable."""

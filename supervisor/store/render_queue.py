@@ -21,6 +21,7 @@ from supervisor.store.job_status import JobStatus, UnknownJob, completed
 from supervisor.store.own_connection import OwnConnection
 from supervisor.store.refused import refusal
 from supervisor.store.requests import RenderOptions, RenderRequest
+from supervisor.store.search_path import fixed_path
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -33,7 +34,7 @@ def send(connection: Connection, call: Call[T], schema: str = "") -> T:
     """
     try:
         # Not connection.cursor(): its owner may have chosen another class, with another way to write parameters.
-        with psycopg.Cursor(connection, row_factory=dict_row) as cursor:
+        with psycopg.Cursor(connection, row_factory=dict_row) as cursor, fixed_path(connection):
             cursor.execute(call.text(schema), call.parameters)
             rows = cursor.fetchall() if cursor.description else []
     except (psycopg.Error, UnicodeError) as error:

@@ -14,6 +14,7 @@ import psycopg
 
 from supervisor.store.connection import connect, meaning
 from supervisor.store.installation import Installation
+from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import query
 
 _LOCK_MILLISECONDS = 100
@@ -32,17 +33,22 @@ class RetentionStore:
         """Connect; yield None when another supervisor keeps house just now. Raises DatabaseUnreachable, StatementFailed."""
         with connect(url, "jobsupervisor retention") as connection:
             try:
-                connection.execute(query("lock_timeout"), {"milliseconds": str(_LOCK_MILLISECONDS)})
-                alone = connection.execute(query("retention_lock")).fetchone()
+                with fixed_path(connection):
+                    connection.execute(query("lock_timeout"), {"milliseconds": str(_LOCK_MILLISECONDS)})
+                    alone = connection.execute(query("retention_lock")).fetchone()
                 yield cls(connection) if alone and alone[0] else None
             except psycopg.Error as error:
                 raise meaning(error, connection, "retention") from error
+
+    def _rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        with fixed_path(self._connection):
+            return self._connection.execute(cast("Any", statement), parameters).fetchall()
 
     def _patiently(self, *statements: str) -> bool:
         """Run what needs a table's lock, in one transaction, several times if need be; False when it never got it."""
         for _ in range(_TRIES):
             try:
-                with self._connection.transaction():
+                with self._connection.transaction(), fixed_path(self._connection):
                     for statement in statements:
                         self._connection.execute(cast("Any", statement))
             except psycopg.errors.LockNotAvailable:
@@ -56,7 +62,7 @@ class RetentionStore:
 
     def expired(self, days: float) -> list[tuple[str, str]]:
         """Return partition and parent of what ended longer ago than that."""
-        rows = self._connection.execute(query("retention_expired"), {"days": days}).fetchall()
+        rows = self._rows(query("retention_expired"), days=days)
         return [(str(row[0]), str(row[1])) for row in rows]
 
     def outputs(self, partition: str) -> Iterator[str]:
@@ -74,7 +80,7 @@ class RetentionStore:
 
     def stragglers(self, days: float) -> list[str | None]:
         """Delete a bounded number of old rows that no week took; return their artifact URLs."""
-        return [row[0] for row in self._connection.execute(query("retention_stragglers"), {"days": days})]
+        return [row[0] for row in self._rows(query("retention_stragglers"), days=days)]
 
     def installation(self, place: str, days: float) -> Installation:
         """Return what this database knows of a store of artifacts, with finished work kept for so many days."""

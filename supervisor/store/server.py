@@ -1,4 +1,4 @@
-"""What kind of server the database is."""
+"""What kind of server the database is, and who may do what in it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import psycopg
 
 from supervisor.store.connection import connect, meaning
+from supervisor.store.search_path import fixed_path
 from supervisor.store.statements import query
 
 
 def server_version(url: str) -> tuple[int, str]:
     """Return the major version and the server's own words. Raises DatabaseUnreachable, StatementFailed."""
-    with connect(url) as connection:
-        major, text = _row(connection, "server_version")
+    with connect(url) as connection, fixed_path(connection):
+        ((major, text),) = _rows(connection, "server_version")
     return int(major), str(text)
 
 
@@ -23,17 +24,24 @@ def clock_difference(url: str) -> float:
 
     It is exact to half of the way there and back. A difference below one second is not told from that of a slow network.
     """
-    with connect(url) as connection:
+    with connect(url) as connection, fixed_path(connection):
         asked = time.time()
-        (there,) = _row(connection, "server_clock")
+        ((there,),) = _rows(connection, "server_clock")
         return (asked + time.time()) / 2 - float(there)
 
 
-def _row(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
+def open_schemas(url: str, public_schema: str | None) -> dict[str, str]:
+    """Return the schemas that matter to us in which everybody may create, each with the statement that ends it.
+
+    Raises DatabaseUnreachable, StatementFailed.
+    """
+    with connect(url) as connection, fixed_path(connection):
+        rows = _rows(connection, "open_schemas", public_schema=public_schema)
+    return {str(name): str(statement) for name, statement in rows}
+
+
+def _rows(connection: psycopg.Connection[Any], name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     try:
-        row: tuple[Any, ...] | None = connection.execute(query(name)).fetchone()
+        return connection.execute(query(name), parameters or None).fetchall()
     except psycopg.Error as error:
         raise meaning(error, connection, name) from error
-    if row is None:
-        raise RuntimeError(f"the server answered nothing to {name!r}")
-    return row

@@ -14,7 +14,8 @@ from psycopg.rows import AsyncRowFactory, dict_row, tuple_row
 from psycopg.types.string import TextLoader
 
 from supervisor.errors import DatabaseUnreachable
-from supervisor.store.connection import connect_async, is_pooled, meaning
+from supervisor.store.connection import connect_async, meaning
+from supervisor.store.search_path import OurAsyncConnection, fixed_path_async
 from supervisor.store.statements import numbered, sent
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class WorkConnection:
     """A connection that is opened again by its owner when it broke. Raises what `meaning` says of an error."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: OurAsyncConnection | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -38,7 +39,7 @@ class WorkConnection:
     @property
     def prepares(self) -> bool:
         """Whether statements can be prepared on it: not where a pooler is in the way."""
-        return self._connection is not None and not is_pooled(self._connection)
+        return self._connection is not None and not self._connection.pooled
 
     async def close(self) -> None:
         """Close it."""
@@ -76,8 +77,13 @@ class WorkConnection:
         try:
             text, names = numbered(statement, without)
             async with psycopg.AsyncRawCursor(connection, row_factory=form) as cursor:
-                prepare = True if at_once and not is_pooled(connection) else None
-                await cursor.execute(text, [parameters[name] for name in names], prepare=prepare)
+                prepare = True if at_once else None
+                values = [parameters[name] for name in names]
+                if connection.pooled:
+                    async with fixed_path_async(connection):
+                        await cursor.execute(text, values)
+                else:
+                    await cursor.execute(text, values, prepare=prepare)
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, UnicodeError) as error:
             raise meaning(error, connection, statement) from error

@@ -17,11 +17,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from supervisor.embedded import EmbeddedServer
 from supervisor.embedded.account import choose
+from supervisor.store.client import Client
+from supervisor.store.migrate import migrate
 from supervisor.store.own_connection import OwnConnection
-from tests.database.support import changes, event, migrated_server
+from supervisor.store.render_queue import RenderQueue
+from tests.database.support import changes, event, memory_directory, migrated_server
+from tests.queue.shadows import PATH, cast_shadows
 from tests.service.support import PATIENCE, Queue, Service, artifact
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -170,6 +175,34 @@ def test_polling_through_the_pooler(tmp_path: Path) -> None:
         render_some(queue, pool.url)
         assert changes(service) == []
         assert service.stop() == 0
+
+
+def test_no_shadow_runs_through_the_pooler(tmp_path: Path) -> None:
+    """Sessions whose database would search `public` and a schema before pg_catalog: each statement finds pg_catalog alone.
+
+    Nothing may be set in a pooler's sessions, so the search path is set for each transaction; other clients keep theirs.
+    """
+    settings = {"RENDER_ENABLE_EVENTS": "false", "RENDER_POLLING_INTERVAL": 0.1}
+    with EmbeddedServer.start(parent=memory_directory()) as server:
+        with psycopg.connect(server.url(), autocommit=True) as operator:
+            operator.execute("create schema render")
+            migrate(server.url(), "render")
+            cast_shadows(operator)
+            operator.execute(f"alter database postgres set search_path = {PATH}".encode())
+        control = make_conninfo(server.url(), options="-csearch_path=pg_catalog,render")
+        with pooler(server) as pool, Queue(control) as queue, Service(pool.url, tmp_path, **settings) as service:
+            service.ready()
+            for _ in range(3):
+                assert artifact(queue.final(queue.enqueue("write", {"text": "x"}))) == b"x"
+            migrate(pool.url)
+            with Client.connect(pool.url) as client:
+                assert client.flow()["completed_last_hour"] == 3
+            with RenderQueue(pool.url) as client:
+                queue.final(str(client.enqueue("noop", {}, timeout=1.5)))
+            assert queue.rows("select is_called from ahead.ran") == [{"is_called": False}]
+            with psycopg.connect(pool.url, prepare_threshold=None, autocommit=True) as other:
+                assert other.execute("show search_path").fetchone() == (PATH,)
+            assert service.stop() == 0
 
 
 def test_a_restart_behind_the_pooler_is_survived(tmp_path: Path) -> None:

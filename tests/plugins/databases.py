@@ -70,7 +70,7 @@ class Servers:
 
             create_database(server, TEMPLATE, "template1")
             migrate(server.url(TEMPLATE))
-            _wait_for_disconnect(server, TEMPLATE)
+            wait_for_disconnect(server, TEMPLATE)
             self._migrated.add(major)
         return server
 
@@ -102,13 +102,14 @@ def create_database(server: EmbeddedServer, name: str, template: str) -> None:
 
 def drop_database(server: EmbeddedServer, name: str, seconds: float = DISCONNECT_SECONDS) -> list[str]:
     """Drop a database whoever is in it; return a line for each connection that was left in it."""
-    left = _wait_for_disconnect(server, name, seconds)
+    left = wait_for_disconnect(server, name, seconds)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
     return left
 
 
-def _wait_for_disconnect(server: EmbeddedServer, name: str, seconds: float = DISCONNECT_SECONDS) -> list[str]:
+def wait_for_disconnect(server: EmbeddedServer, name: str, seconds: float = DISCONNECT_SECONDS) -> list[str]:
+    """Wait until nobody is connected to a database; return a line for each connection that was left in it."""
     # A server process outlives its connection's close by a moment; it is a process, so its end can be waited for.
     with psycopg.connect(server.url(), autocommit=True) as connection:
         backends = []
