@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Protocol
 
 from renderer.outcome import Outcome
 from supervisor.core import Supervisor
@@ -157,26 +155,3 @@ def scratch_directory() -> Iterator[Path]:
         at_last(functools.partial(shutil.rmtree, name, ignore_errors=True)),
     ):
         yield Path(name)
-
-
-def fetch(row: dict[str, Any], target: Path) -> None:
-    """Copy a completed job's artifact to a file, whole or not at all. Raises ExpectedError."""
-    parts = urlsplit(row["output_url"] or "")
-    if parts.scheme != "file":
-        raise ExpectedError(f"the job must have an artifact on this machine, its output_url is {row['output_url']!r}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the target, so that the last step is a rename; a reader sees the old file or the new one.
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as beside:
-            try:
-                with Path(unquote(parts.path)).open("rb") as source:
-                    shutil.copyfileobj(source, beside)
-                umask = os.umask(0)
-                os.umask(umask)
-                os.fchmod(beside.fileno(), 0o666 & ~umask)
-                Path(beside.name).replace(target)
-            except BaseException:
-                Path(beside.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise ExpectedError(f"the output must be writable: {target}: {error.strerror}") from None

@@ -12,12 +12,14 @@ import typer
 from rich.console import Console
 
 from supervisor import log
+from supervisor.artifacts import ArtifactStore, artifact_store
 from supervisor.cli.options import pairs, parse_json, read_text
 from supervisor.cli.tables import print_table
 from supervisor.cli.views import progress_view
 from supervisor.demo import JOBS, DemoJob, enqueue_all, settings_for_demo
 from supervisor.errors import ConfigurationError
-from supervisor.local import embedded_database, fetch, scratch_directory, work_off
+from supervisor.fetching import fetch
+from supervisor.local import embedded_database, scratch_directory, work_off
 from supervisor.settings import Settings, load
 from supervisor.store.client import Client
 
@@ -99,7 +101,7 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
         failure, error = (row["failure"], row["error"]) if row else ("gone", "the job was removed")
         print(f"{failure or 'cancelled'}: {error or ''}", file=sys.stderr)  # noqa: T201 - the answer to who waits
         raise typer.Exit(1)
-    fetch(row, output)
+    fetch(artifact_store(settings), row, output)
     print(output)  # noqa: T201
 
 
@@ -135,7 +137,7 @@ def demo(
                 with progress_view({job_id: job.name for job_id, job in jobs.items()}) as view:
                     work_off(settings, set(jobs), view)
                 rows = client.jobs(list(jobs))
-        failed = _conclude(jobs, rows, out)
+        failed = _conclude(artifact_store(settings), jobs, rows, out)
     seconds = time.monotonic() - started
     if keep:
         console.print(f"the database is kept in {out / 'database'}", highlight=False)
@@ -145,14 +147,14 @@ def demo(
     console.print(f"all {len(JOBS)} jobs ended as they should, in {seconds:.1f} s", highlight=False)
 
 
-def _conclude(jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Path) -> list[str]:
+def _conclude(store: ArtifactStore, jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Path) -> list[str]:
     """Copy the artifacts, print what became of each job, return the names of those that ended wrong."""
     told, failed = [], []
     for job_id, job in jobs.items():
         row = rows[job_id]
         file = ""
         if row["status"] == "completed":
-            fetch(row, out / job.name)
+            fetch(store, row, out / job.name)
             file = str(out / job.name)
         if not job.as_expected(row):
             failed.append(job.name)
