@@ -101,7 +101,7 @@ def _drop_expired(store: RetentionStore, artifacts: ArtifactStore, days: float, 
 
 def _collect_orphans(records: Records, artifacts: ArtifactStore, age: float, done: Kept) -> None:
     """Collect the orphans, once all artifacts are known to be this database's: they are listed first, and removed then."""
-    older_than = time.time() - age
+    older_than, example = time.time() - age, None
     with tempfile.TemporaryFile("w+b") as listed:
         for batch in _batches(artifacts.stored(older_than)):
             standing = records.standing(batch)
@@ -113,6 +113,8 @@ def _collect_orphans(records: Records, artifacts: ArtifactStore, age: float, don
                         done.unknown += 1
                         example = artifact.name
         if done.unknown:
+            records.dispute()
+        if records.disputed:
             log.warning(
                 "retention.unknown_artifacts",
                 place=artifacts.place,

@@ -2,8 +2,10 @@
 -- answered is an orphan: nobody needs it.
 --   needed    the job completed with that attempt, or the attempt is not acknowledged yet (its supervisor may wait for this very
 --             database to come back). Not by URL: a directory may have moved since.
---   unknown   this database never heard of that attempt, though it keeps everything of that age (`days`, or for ever with 0):
---             another database's, or written after the dump was made that this one was restored from
+--             Nor an attempt that this database has not come to yet: a claim that it forgot in a crash, or that came after the
+--             dump from which it was restored
+--   unknown   this database never heard of that job, though it keeps everything of that age (`days`, or for ever with 0):
+--             another database's, or one that was enqueued after the dump
 -- `adopted` (seconds since 1970, or null): what was written before is ours, known or not.
 with asked as (
     select a.id, a.attempt, a.written,
@@ -18,21 +20,23 @@ with asked as (
 select a.id, a.attempt, s.standing
 from asked a
 cross join lateral (
+    select greatest(
+        (select max(f.attempt) from jobsupervisor.finished_job f where f.id = a.id),
+        (select j.attempt from jobsupervisor.job j where j.id = a.id),
+        (select d.attempt from jobsupervisor.dead_letter d where d.id = a.id),
+        -- Of a letter that was purged its id is kept, and no number.
+        (select 2147483647 from jobsupervisor.departed_letter l where l.id = a.id and l.how = 'purged' limit 1)) as attempt
+) known
+cross join lateral (
     select case
-        when exists (
+        when known.attempt < a.attempt
+            or exists (
                 select from jobsupervisor.finished_job f
                 where f.id = a.id and f.attempt = a.attempt and f.output_url is not null)
             or exists (
                 select from jobsupervisor.job j where j.id = a.id and j.attempt = a.attempt and j.state = 'processing')
             then 'needed'
-        when a.attempt <= greatest(
-                (select max(f.attempt) from jobsupervisor.finished_job f where f.id = a.id),
-                (select j.attempt from jobsupervisor.job j where j.id = a.id),
-                (select d.attempt from jobsupervisor.dead_letter d where d.id = a.id),
-                -- Of a letter that was purged its id is kept, and no number.
-                (select 2147483647 from jobsupervisor.departed_letter l where l.id = a.id and l.how = 'purged' limit 1))
-            then null
-        when a.written < %(adopted)s::double precision then null
+        when known.attempt is not null or a.written < %(adopted)s::double precision then null
         when %(days)s::double precision > 0
             and a.made < extract(epoch from now()) - %(days)s::double precision * 86400
             then null

@@ -13,7 +13,8 @@ database whose artifacts it holds. The database lists the stores that it marked.
 In the second and third case the service does not start and retention does nothing. The way out is `adopt`, on purpose.
 
 A database that was restored to an earlier time has the right identity. What its jobs wrote after the dump it does not know: that
-is found file by file, by retention (sql/queries/retention_referenced.sql), which then collects nothing until `adopt`.
+is found file by file, by retention (sql/queries/retention_referenced.sql), which then collects nothing until `adopt`, however old
+the files get meanwhile.
 """
 
 from __future__ import annotations
@@ -43,11 +44,18 @@ class Records(Protocol):
     def marked(self) -> bool:
         """Whether it lists the store."""
 
+    @property
+    def disputed(self) -> bool:
+        """Whether the store was found to hold what no job of the database wrote."""
+
     def mark(self) -> None:
         """List it."""
 
     def adopt(self) -> None:
         """List it, and take all that is stored there by now for its own."""
+
+    def dispute(self) -> None:
+        """Take note that it holds what no job of the database wrote."""
 
     def standing(self, artifacts: Sequence[StoredArtifact]) -> dict[tuple[str, int], str]:
         """Return, by job and attempt, which artifacts are `needed` and which `unknown`; the rest are orphans."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 MARKER = ".jobsupervisor-installation"
 _MOST_MARKED = 4096
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Root:
@@ -23,6 +24,7 @@ class Root:
         self.path = path
         self.mode = mode
         self._fd = -1
+        self._mark: str | None = None
 
     @property
     def directory_mode(self) -> int:
@@ -37,26 +39,41 @@ class Root:
         self.open()
 
     def open(self) -> int:
-        """Return its descriptor. Raises OSError: where the path means another directory than when it was opened, ESTALE."""
+        """Return its descriptor. Raises OSError: where the path means another directory than when it was opened, ESTALE.
+
+        One that bears the mark that was seen before is the same one: a volume that was mounted again.
+        """
         if self._fd < 0:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._fd = os.open(self.path, _DIRECTORY)
             return self._fd
         ours = os.fstat(self._fd)
-        try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             there = self.path.stat()
-        except FileNotFoundError:
-            there = None
-        if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
-            raise OSError(
-                errno.ESTALE,
-                f"{self.path} must be the directory that it was when the service started, and is another or gone: was its "
-                "volume unmounted? Mount it again, or restart the service",
-            )
-        return self._fd
+            if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino) or self._came_back():
+                return self._fd
+        raise OSError(
+            errno.ESTALE,
+            f"{self.path} must be the directory that it was when the service started, and is another or gone: was its "
+            "volume unmounted? Mount it again, or restart the service",
+        )
+
+    def _came_back(self) -> bool:
+        """Go on with the directory that the path means now, if it bears the mark. Raises OSError."""
+        if self._mark is None:
+            return False
+        there = os.open(self.path, _DIRECTORY)
+        try:
+            if _read(there) != self._mark:
+                return False
+            # Under the same number: whoever has it at this moment goes on in one of the two, both of them whole.
+            os.dup2(there, self._fd, inheritable=False)
+        finally:
+            os.close(there)
+        return True
 
     def shard(self, name: str) -> int:
         """Open a directory in it, which is made where it is missing: there are few of them. Raises OSError."""
-        root, flags = self.open(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        root, flags = self.open(), _DIRECTORY | os.O_NOFOLLOW
         try:
             return os.open(name, flags, dir_fd=root)
         except FileNotFoundError:
@@ -70,12 +87,8 @@ class Root:
 
     def read_marker(self) -> str | None:
         """Return what marks whose directory it is; None where nothing does. Raises OSError."""
-        try:
-            fd = os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.open())
-        except FileNotFoundError:
-            return None
-        with os.fdopen(fd, "rb") as file:
-            return file.read(_MOST_MARKED).decode(errors="replace")
+        self._mark = _read(self.open())
+        return self._mark
 
     def write_marker(self, text: str, *, replace: bool) -> bool:
         """Mark it, whole and on disk; False where it has a mark that is not to be replaced. Raises OSError."""
@@ -105,3 +118,13 @@ class Root:
             self._fd = -1
 
     __del__ = close
+
+
+def _read(directory: int) -> str | None:
+    """Return the mark of an open directory. Raises OSError."""
+    try:
+        fd = os.open(MARKER, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return file.read(_MOST_MARKED).decode(errors="replace")

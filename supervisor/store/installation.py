@@ -34,10 +34,14 @@ class Installation:
         self._days = days
         with fixed_path(connection):
             row = connection.execute(query("installation"), {"place": place}).fetchone()
-        assert row is not None  # noqa: S101 - the migration inserts it
+            if row is None:
+                connection.execute(query("installation_make"))
+                row = connection.execute(query("installation"), {"place": place}).fetchone()
+        assert row is not None  # noqa: S101 - it was made where it was missing
         self.installation: str = row[0]
         self.marked: bool = row[1]
         self._adopted: float | None = row[2]
+        self.disputed: bool = row[3] or False
 
     @classmethod
     @contextmanager
@@ -63,6 +67,12 @@ class Installation:
         with fixed_path(self._connection):
             self._connection.execute(query("installation_adopt"), {"place": self._place})
         self.marked = True
+
+    def dispute(self) -> None:
+        """Take note that the store holds what no job of this database wrote."""
+        with fixed_path(self._connection):
+            self._connection.execute(query("installation_dispute"), {"place": self._place})
+        self.disputed = True
 
     def standing(self, artifacts: Sequence[_Stored]) -> dict[tuple[str, int], str]:
         """Return, by job and attempt, which artifacts are `needed` and which `unknown`; the rest are orphans."""
