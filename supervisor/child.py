@@ -81,6 +81,7 @@ class Child:
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
+        self._rests = False
         self._process_info = memory.find(process.pid)
         self._loop.add_reader(process.job_socket, self._socket_readable)
         process.exited.add_done_callback(self._process_exited)
@@ -136,6 +137,19 @@ class Child:
     def flush(self) -> None:
         """Send what it was given; a child that does not read runs into its deadline like any other."""
         self._mailbox.flush()
+        if self._rests:
+            # After the frame: it is woken once, and finds it there.
+            self._rests = False
+            self.process.go_on()
+
+    def rest(self) -> None:
+        """Stand still until the next `flush`: nobody looks at what an idle child does, and a thread of its last job may go on.
+
+        One that had no job runs nothing of a stranger's, and waits as it is.
+        """
+        if self.jobs_done and not self._attempts and not self._rests and self.alive:
+            self._rests = True
+            self.process.stop()
 
     def _begin(self, attempt: Attempt) -> None:
         """Take it that the child is at this attempt now."""
