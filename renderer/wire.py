@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import collections
+import errno
 import os
 import socket
 import struct
@@ -28,7 +29,8 @@ MAX_BOOT_FRAME = 16 * 1024 * 1024
 """The fork server's report, with the JSON Schema of each kind."""
 MAX_DESCRIPTORS = 16
 """That go beside one piece of a stream, which may hold many frames."""
-
+SHORT_OF_MEMORY = frozenset({errno.ENOBUFS, errno.ENOMEM})
+"""Errors of a send or a receive that say nothing of who is at the other end, and pass."""
 
 _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 _CHUNK = 256 * 1024
@@ -143,6 +145,14 @@ def _cut(buffer: bytearray, limit: int) -> bytes | None:
     return body
 
 
+class DescriptorLost(Exception):  # noqa: N818 - reads as the state it is
+    """A job came without its descriptor: this process had no number left to give it (MSG_CTRUNC, recvmsg(2))."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        super().__init__("a job came without its descriptor: this process may have no more of them")
+        self.head = head
+
+
 class JobReader:
     """Reads jobs from a blocking socket, as many in one call as have come. `on_wait` is called before it waits for more."""
 
@@ -155,7 +165,8 @@ class JobReader:
     def next(self) -> tuple[dict[str, Any], bytes, bytes, int | None] | None:
         """Return head, spec, config and descriptor of the next job; None when the other end closed the socket.
 
-        The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError.
+        The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError, and DescriptorLost
+        for a job whose descriptor did not come: those that come after it are not to be told apart, and lost as well.
         """
         while (body := _cut(self._buffer, MAX_JOB_FRAME)) is None:
             self._on_wait()
@@ -167,7 +178,11 @@ class JobReader:
                 return None
             self._buffer += data
         head, spec, config = decode_job(body)
-        return head, spec, config, self._descriptors.popleft() if head["writes"] else None
+        if not head["writes"]:
+            return head, spec, config, None
+        if not self._descriptors:
+            raise DescriptorLost(head)
+        return head, spec, config, self._descriptors.popleft()
 
 
 class FrameReader:

@@ -72,7 +72,7 @@ class Child:
         self._watch = watch
         self._on_progress = on_progress
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
-        self._mailbox = Mailbox(process.job_socket)
+        self._mailbox = Mailbox(process.job_socket, self)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._alarm = Alarm(self._loop, self._ring)
         self._tail = LogTail(self._loop, process.log_pipe)
@@ -150,6 +150,31 @@ class Child:
         if self.jobs_done and not self._attempts and not self._rests and self.alive:
             self._rests = True
             self.process.stop()
+
+    def held_up(self, attempts: list[Attempt]) -> None:
+        """Stop the clock of the attempt whose turn it is, while its frame cannot be sent: the child does not have it."""
+        if self.having in attempts:
+            self._alarm.stop()
+
+    def under_way(self, attempts: list[Attempt]) -> None:
+        """Start the clock anew: the frame is being sent."""
+        if self.having is not None and self.having in attempts:
+            self._begin(self.having)
+
+    def not_sent(self, attempts: list[Attempt]) -> None:
+        """Hand back attempts that the child heard nothing of; it is as well as before."""
+        log.warning("child.not_reached", child=self.number, attempts=len(attempts))
+        for attempt in reversed(attempts):
+            if attempt in self._attempts:
+                self._attempts.remove(attempt)
+                attempt.since = None
+                attempt.on_end(attempt, None)
+        if not self._attempts:
+            self._stop_watching()
+
+    def cut_off(self, reason: str) -> None:
+        """End a child that has the start of a frame and will never have the rest: that is ours, and no job's."""
+        self.kill(Outcome.INTERNAL, reason)
 
     def _begin(self, attempt: Attempt) -> None:
         """Take it that the child is at this attempt now."""

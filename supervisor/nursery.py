@@ -56,6 +56,11 @@ class Nursery:
         return self._forkserver.pid if self._forkserver else 0
 
     @property
+    def own_users(self) -> bool:
+        """Whether each child is a user of its own, for the kernel too."""
+        return self._forkserver is not None and self._forkserver.own_users
+
+    @property
     def alive(self) -> bool:
         """Whether there is a fork server."""
         return self._forkserver is not None and not self._forkserver.died.done()
@@ -108,7 +113,8 @@ class Nursery:
         """Fork a child and wait until it stands in its sandbox. Raises ForkServerFailed, ChildFailed, LayerMissing."""
         if self._forkserver is None:
             raise ForkServerFailed("the fork server is not started")
-        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
+        taken = self._numbers | self._forkserver.lost_numbers
+        number = next(n for n in range(1, 1_000_000) if n not in taken)
         self._numbers.add(number)
         try:
             process = await self._forkserver.spawn(number, needs_of, prove=prove)

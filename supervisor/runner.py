@@ -105,7 +105,8 @@ class Runner:
         ending = None
         try:
             if seen is None:
-                self._pool.give_back(child, job.kind, Outcome.INTERNAL)
+                # It never began: the child is gone, or was not reached and is as well as before.
+                self._pool.give_back(child, job.kind, Outcome.OK if child.alive else Outcome.INTERNAL)
             else:
                 ending = self._ending(attempt, child, output, seen)
                 self._pool.give_back(child, job.kind, ending.outcome)
@@ -131,8 +132,10 @@ class Runner:
 
     def _ending(self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation) -> Ending:
         outcome, message = classify(seen)
-        if outcome is Outcome.INTERNAL and seen.reply is not None and not (output and output.disk_is_full):
-            # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
+        full = output is not None and output.disk_is_full
+        if outcome is Outcome.INTERNAL and seen.reply is not None and not full and child.jobs_done <= 1:
+            # What a child can find of ours is a full disk, or that its jobs before left it no descriptors. Else it is a lie, or
+            # over by now: uncharged, it could be told for ever. (By a second job it can be: then the next is its first.)
             outcome = Outcome.RENDER_ERROR
         self._log_end(attempt.job, child, seen, outcome)
         return Ending(
