@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.hostile import test_files, test_memory, test_processes, test_protocol
 from tests.hostile.aftermath import Aftermath
 from tests.hostile.cases import Case, case, check
 
@@ -22,6 +25,15 @@ CASES = [
     case("k signals that wait", "kernel.signals", "ok", written="bounded", **SMALL),
     case("k names", "kernel.names", "ok", written="bounded", **SMALL),
 ]
+
+
+def test_the_page_names_tests_that_are() -> None:
+    """Each case that the table names is one, and each case here is in it."""
+    page = (Path(__file__).parents[2] / "docs/kernel-memory.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\d+|k|x) [^`]+)`", page))
+    every = {case.title for module in (test_files, test_memory, test_processes, test_protocol) for case in module.CASES}
+    assert named - every - {case.title for case in CASES} == set()
+    assert {case.title for case in CASES} - named == set()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from typing import Any
 
 from renderer import Output
@@ -25,3 +27,19 @@ def linger(spec: dict[str, Any], config: dict[str, Any], out: Output) -> None:
         threading.Thread(target=_burn, args=(1 << 16,), name="left", daemon=True).start()
     out.content_type = "text/plain"
     out.write(b"done")
+
+
+def _take_all() -> None:
+    while True:
+        try:
+            os.dup(0)
+        except OSError:
+            time.sleep(0.001)
+
+
+@render_kind(reusable=True)
+def leak(spec: dict[str, Any], config: dict[str, Any], out: Output) -> None:
+    """Write, and leave a thread that takes every number for a descriptor that is free."""
+    out.content_type = "text/plain"
+    out.write(b"done")
+    threading.Thread(target=_take_all, daemon=True).start()
