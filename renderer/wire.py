@@ -94,7 +94,7 @@ def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]]
 
     Raises WireError. The descriptors belong to the caller.
     """
-    header, descriptors = _receive_some(sock, HEADER.size)
+    header, descriptors, _ = _receive_some(sock, HEADER.size)
     if not header:
         return None
     header += _receive_exactly(sock, HEADER.size - len(header))
@@ -104,16 +104,17 @@ def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]]
     return decode(_receive_exactly(sock, length)), descriptors
 
 
-def _receive_some(sock: socket.socket, most: int) -> tuple[bytes, list[int]]:
-    """Read up to so many bytes, and the descriptors that came beside them."""
-    data, ancillary, _, _ = sock.recvmsg(most, _ROOM_FOR_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+def _receive_some(sock: socket.socket, most: int) -> tuple[bytes, list[int], bool]:
+    """Read up to so many bytes, and the descriptors that came beside them; say whether some of these were lost."""
+    data, ancillary, flags, _ = sock.recvmsg(most, _ROOM_FOR_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    lost = bool(flags & socket.MSG_CTRUNC)
     if not ancillary:
-        return data, []
+        return data, [], lost
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
-    return data, descriptors.tolist()
+    return data, descriptors.tolist(), lost
 
 
 def _receive_exactly(sock: socket.socket, count: int) -> bytes:
@@ -161,6 +162,7 @@ class JobReader:
         self._on_wait = on_wait
         self._buffer = bytearray()
         self._descriptors: collections.deque[int] = collections.deque()
+        self._lost = False
 
     def next(self) -> tuple[dict[str, Any], bytes, bytes, int | None] | None:
         """Return head, spec, config and descriptor of the next job; None when the other end closed the socket.
@@ -170,8 +172,13 @@ class JobReader:
         """
         while (body := _cut(self._buffer, MAX_JOB_FRAME)) is None:
             self._on_wait()
-            data, descriptors = _receive_some(self._sock, _CHUNK)
-            self._descriptors.extend(descriptors)
+            data, descriptors, lost = _receive_some(self._sock, _CHUNK)
+            if self._lost:
+                # These belong to later jobs than the one whose own was lost, which must not write to another's file.
+                close_all(descriptors)
+            else:
+                self._descriptors.extend(descriptors)
+            self._lost = self._lost or lost
             if not data:
                 if self._buffer:
                     raise WireError(f"the stream ended {len(self._buffer)} bytes into a frame")

@@ -82,6 +82,8 @@ class Child:
         self._hung_up = False
         self._over = False
         self._rests = False
+        self._held_up = False
+        """The attempt whose turn it is cannot be sent: the child knows nothing of it."""
         self._process_info = memory.find(process.pid)
         self._loop.add_reader(process.job_socket, self._socket_readable)
         process.exited.add_done_callback(self._process_exited)
@@ -154,15 +156,18 @@ class Child:
     def held_up(self, attempts: list[Attempt]) -> None:
         """Stop the clock of the attempt whose turn it is, while its frame cannot be sent: the child does not have it."""
         if self.having in attempts:
+            self._held_up = True
             self._alarm.stop()
 
     def under_way(self, attempts: list[Attempt]) -> None:
         """Start the clock anew: the frame is being sent."""
+        self._held_up = False
         if self.having is not None and self.having in attempts:
             self._begin(self.having)
 
     def not_sent(self, attempts: list[Attempt]) -> None:
         """Hand back attempts that the child heard nothing of; it is as well as before."""
+        self._held_up = False
         log.warning("child.not_reached", child=self.number, attempts=len(attempts))
         for attempt in reversed(attempts):
             if attempt in self._attempts:
@@ -343,5 +348,7 @@ class Child:
         self._tail.read_rest()
         tail = str(self._tail).strip()
         self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
-        if self._attempts:
+        if self._held_up:
+            self._hand_back()
+        elif self._attempts:
             self._end(None, self.process.exited.result())

@@ -105,14 +105,7 @@ class ForkServer:
         ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._sock = ours
         with theirs:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a thread of the loop's must not be its parent: PDEATHSIG
-                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
-                pass_fds=[theirs.fileno()],
-                env=sandbox.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = self._exec(theirs)
         orphans.started(self._process.pid)
         self._loop.add_reader(ours, self._readable)
         await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
@@ -127,6 +120,21 @@ class ForkServer:
         self.own_users = booted["own_users"]
         for name, problem in self.failed_kinds.items():
             log.error("kind.unavailable", kind=name, problem=problem)
+
+    def _exec(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        """Start the process. Raises ForkServerFailed."""
+        try:
+            # Not in a thread of the loop's, which would be its parent: PDEATHSIG.
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
+                pass_fds=[theirs.fileno()],
+                env=sandbox.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ForkServerFailed(f"the fork server could not be started: {error}") from error
 
     def _start_message(self) -> dict[str, Any]:
         settings = self._settings

@@ -121,7 +121,7 @@ class Nursery:
         except BaseException:
             self._numbers.discard(number)
             raise
-        child = Child(process, self._watch, self._on_progress)
+        child = self._child(process)
         child.needs_of = needs_of
         child.group = self._group(process)
         try:
@@ -130,6 +130,19 @@ class Nursery:
             await self.bury(child)
             raise
         return child
+
+    def _child(self, process: ChildProcess) -> Child:
+        """Return the child of a process. Raises ForkServerFailed where the machine has no room for what we read from it."""
+        try:
+            return Child(process, self._watch, self._on_progress)
+        except OSError as error:
+            # Our user has no epoll watches left, as a rule. Its number is free when its end is told.
+            process.kill()
+            if self._forkserver is not None:
+                self._forkserver.lost_numbers.add(process.number)
+            self._numbers.discard(process.number)
+            process.close()
+            raise ForkServerFailed(f"a child could not be taken: {error}") from error
 
     async def make_at_last(self, needs_of: str | None = None) -> Child | None:
         """Return a child, however often it is to be tried; None when none is wanted any more, or the fork server is gone."""
