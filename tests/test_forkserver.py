@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import select
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -214,6 +215,29 @@ def test_the_supervisor_has_no_descriptors_left(left: int) -> None:
             await asyncio.wait_for(pool.nursery.make(), 5)
         child = await pool.nursery.make()
         assert child.alive
+        await pool.nursery.bury(child)
+        assert fork_server(pool) == process
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+def test_too_many_descriptors_under_way() -> None:
+    """The kernel takes none from its user: it says so, keeps its spare, and serves the next request when there is room."""
+
+    async def work(pool: OneChild) -> None:
+        process = fork_server(pool)
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        waiting = await spare(pool)
+        before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        near, far = socket.socketpair()
+        with near, far:
+            socket.send_fds(near, [b"x"], [0] * 200)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, before[1]))
+            with pytest.raises(ForkServerFailed, match="Too many references"):
+                await pool.nursery.make()
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+        child = await pool.nursery.make()
+        assert child.process.pid == waiting.pid
         await pool.nursery.bury(child)
         assert fork_server(pool) == process
 
