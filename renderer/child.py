@@ -93,7 +93,7 @@ class Child:
     def serve(self) -> None:
         """Work until the supervisor closes the socket."""
         jobs = wire.JobReader(self._sock, on_wait=lambda: self._title("idle"))
-        while (received := jobs.next()) is not None:
+        while (received := self._next(jobs)) is not None:
             job, spec, config, output = received
             self._title(f"{job['kind']} {job['id']}")
             # What writes nothing gets a descriptor that takes everything.
@@ -105,6 +105,16 @@ class Child:
                     os.close(output)
             # One by one: the supervisor goes by them as to which job this child is at.
             wire.send(self._sock, answer)
+
+    def _next(self, jobs: wire.JobReader) -> tuple[dict[str, Any], bytes, bytes, int | None] | None:
+        """Return the next job, or None at the end: the supervisor's, or this child's for want of descriptors."""
+        try:
+            return jobs.next()
+        except wire.DescriptorLost as lost:
+            # Jobs before this one left too many open. It has not begun, and gets another child.
+            answer = {"type": "done", "id": lost.head["id"], "attempt": lost.head["attempt"], "cpu_seconds": 0.0}
+            wire.send(self._sock, answer | {"outcome": Outcome.INTERNAL, "error": str(lost), "peak_memory_bytes": None})
+            return None
 
     def _title(self, state: str) -> None:
         setproctitle.setproctitle(f"jobsupervisor: child {self._number} [{state}]")

@@ -37,7 +37,10 @@ class Forked:
     number: int | None = None
 
     def give(self, number: int, descriptors: Sequence[int]) -> None:
-        """Give it its number, its job socket and its log pipe. Raises ConnectionError when it is gone."""
+        """Give it its number, its job socket and its log pipe.
+
+        Raises ConnectionError when it is gone, another OSError when it was not reached and waits as before.
+        """
         wire.send(self.waits_on, {"child": number}, descriptors)
         self.number = number
         self.waits_on.close()

@@ -28,6 +28,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ def main() -> None:
         mode = SandboxMode(start["sandbox"])
         inside = nest.enter(mode, sock, allowed.values())
         try:
-            _say_booted(sock, kinds, failed)
+            _say_booted(sock, kinds, failed, own_users=inside.own_users)
         except ConnectionError:
             return  # the supervisor was told to stop while we imported
         calls = ForbiddenCalls(start["forbidden_calls"])
@@ -77,9 +78,10 @@ def main() -> None:
         ForkServer(sock, Forker(mode, calls, inside, kinds), allowed).serve()
 
 
-def _say_booted(sock: socket.socket, kinds: Mapping[str, Kind], failed: Mapping[str, str]) -> None:
+def _say_booted(sock: socket.socket, kinds: Mapping[str, Kind], failed: Mapping[str, str], *, own_users: bool) -> None:
+    message = {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed, "own_users": own_users}
     with descriptor(os.pidfd_open(os.getpid())) as pidfd:
-        wire.send(sock, {"type": "booted", "kinds": plugins.describe(kinds), "failed": failed}, [pidfd])
+        wire.send(sock, message, [pidfd])
 
 
 class ForkServer:
@@ -107,8 +109,7 @@ class ForkServer:
             return  # the supervisor is gone: there is nobody to report to
         finally:
             for forked in list(self._children.values()):
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+                _kill(forked)
                 self._end(forked)
 
     def _handle_request(self) -> bool:
@@ -123,7 +124,7 @@ class ForkServer:
             self._spawn(request, descriptors)
         except OSError as error:
             # The machine is short of processes, memory or namespaces: that passes, and this process must not.
-            wire.send(self._sock, {"type": "not_spawned", "child": request["child"], "reason": str(error)})
+            self._tell({"type": "not_spawned", "child": request["child"], "reason": str(error)})
         finally:
             wire.close_all(descriptors)
         if self._spare is None:
@@ -146,7 +147,21 @@ class ForkServer:
                 wire.send(self._sock, message, pidfds)
         except OSError:
             forked.number = None  # the number is free again: this one's end is nobody's
+            _kill(forked)
             raise
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        """Send the supervisor a message without descriptors. What the kernel is short of for it, passes: it is tried again."""
+        for pause in (0.01, 0.03, 0.1, 0.3, 1.0):
+            try:
+                wire.send(self._sock, message)
+            except OSError as error:
+                if error.errno not in wire.SHORT_OF_MEMORY:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+        raise ConnectionError("the supervisor cannot be told anything")
 
     def _given(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> Forked:
         """Return a child that has its sockets: the spare, if that will do. Raises OSError."""
@@ -157,8 +172,10 @@ class ForkServer:
                 forked.give(request["child"], descriptors)
             except ConnectionError:
                 # It died while nobody wanted it. Should it live after all: no two may have the same sockets.
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+                _kill(forked)
+            except OSError:
+                self._spare = forked  # the kernel took no descriptors from us: it waits on
+                raise
             else:
                 return forked
         forked = self._fork(NONE if needs_of is None else self._allowed[needs_of], prove=prove)
@@ -166,6 +183,9 @@ class ForkServer:
             forked.give(request["child"], descriptors)
         except ConnectionError:
             raise OSError(errno.ECHILD, "the child ended before it was ready") from None
+        except OSError:
+            _kill(forked)  # nobody would ever ask for it
+            raise
         return forked
 
     def _fork(self, needs: Needs = NONE, *, prove: bool = False) -> Forked:
@@ -183,8 +203,7 @@ class ForkServer:
             self._spare = None
         if forked.number is None:
             return
-        wire.send(
-            self._sock,
+        self._tell(
             {
                 "type": "exited",
                 "child": forked.number,
@@ -192,7 +211,7 @@ class ForkServer:
                 "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
                 "cpu_seconds": usage.ru_utime + usage.ru_stime,
                 "peak_memory_bytes": usage.ru_maxrss * 1024,
-            },
+            }
         )
 
     def _end(self, forked: Forked) -> tuple[int, Any]:
@@ -201,6 +220,11 @@ class ForkServer:
             # What left its child's group (setsid) came to us when the child ended.
             strays.kill_all_but({other.pid for other in self._children.values()})
         return status, usage
+
+
+def _kill(forked: Forked) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
 
 
 if __name__ == "__main__":

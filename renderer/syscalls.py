@@ -34,6 +34,10 @@ _IOPRIO_LOWEST_BEST_EFFORT = 2 << 13 | 7  # class and level, linux/ioprio.h
 _STACK_BYTES = 65536
 _waiting_stack = ctypes.create_string_buffer(_STACK_BYTES)
 
+# From linux/capability.h.
+CAP_SETGID = 6
+CAP_SETUID = 7
+
 _CAPABILITY_VERSION_3 = 0x20080522  # capget(2): 64-bit sets, in two halves
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import collections
+import errno
 import os
 import socket
 import struct
@@ -28,7 +29,8 @@ MAX_BOOT_FRAME = 16 * 1024 * 1024
 """The fork server's report, with the JSON Schema of each kind."""
 MAX_DESCRIPTORS = 16
 """That go beside one piece of a stream, which may hold many frames."""
-
+SHORT_OF_MEMORY = frozenset({errno.ENOBUFS, errno.ENOMEM})
+"""Errors of a send or a receive that say nothing of who is at the other end, and pass."""
 
 _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 _CHUNK = 256 * 1024
@@ -92,7 +94,7 @@ def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]]
 
     Raises WireError. The descriptors belong to the caller.
     """
-    header, descriptors = _receive_some(sock, HEADER.size)
+    header, descriptors, _ = _receive_some(sock, HEADER.size)
     if not header:
         return None
     header += _receive_exactly(sock, HEADER.size - len(header))
@@ -102,16 +104,17 @@ def receive(sock: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]]
     return decode(_receive_exactly(sock, length)), descriptors
 
 
-def _receive_some(sock: socket.socket, most: int) -> tuple[bytes, list[int]]:
-    """Read up to so many bytes, and the descriptors that came beside them."""
-    data, ancillary, _, _ = sock.recvmsg(most, _ROOM_FOR_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+def _receive_some(sock: socket.socket, most: int) -> tuple[bytes, list[int], bool]:
+    """Read up to so many bytes, and the descriptors that came beside them; say whether some of these were lost."""
+    data, ancillary, flags, _ = sock.recvmsg(most, _ROOM_FOR_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    lost = bool(flags & socket.MSG_CTRUNC)
     if not ancillary:
-        return data, []
+        return data, [], lost
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
-    return data, descriptors.tolist()
+    return data, descriptors.tolist(), lost
 
 
 def _receive_exactly(sock: socket.socket, count: int) -> bytes:
@@ -143,6 +146,14 @@ def _cut(buffer: bytearray, limit: int) -> bytes | None:
     return body
 
 
+class DescriptorLost(Exception):  # noqa: N818 - reads as the state it is
+    """A job came without its descriptor: this process had no number left to give it (MSG_CTRUNC, recvmsg(2))."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        super().__init__("a job came without its descriptor: this process may have no more of them")
+        self.head = head
+
+
 class JobReader:
     """Reads jobs from a blocking socket, as many in one call as have come. `on_wait` is called before it waits for more."""
 
@@ -151,23 +162,34 @@ class JobReader:
         self._on_wait = on_wait
         self._buffer = bytearray()
         self._descriptors: collections.deque[int] = collections.deque()
+        self._lost = False
 
     def next(self) -> tuple[dict[str, Any], bytes, bytes, int | None] | None:
         """Return head, spec, config and descriptor of the next job; None when the other end closed the socket.
 
-        The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError.
+        The descriptor belongs to the caller; there is none for a job that writes nothing. Raises WireError, and DescriptorLost
+        for a job whose descriptor did not come: those that come after it are not to be told apart, and lost as well.
         """
         while (body := _cut(self._buffer, MAX_JOB_FRAME)) is None:
             self._on_wait()
-            data, descriptors = _receive_some(self._sock, _CHUNK)
-            self._descriptors.extend(descriptors)
+            data, descriptors, lost = _receive_some(self._sock, _CHUNK)
+            if self._lost:
+                # These belong to later jobs than the one whose own was lost, which must not write to another's file.
+                close_all(descriptors)
+            else:
+                self._descriptors.extend(descriptors)
+            self._lost = self._lost or lost
             if not data:
                 if self._buffer:
                     raise WireError(f"the stream ended {len(self._buffer)} bytes into a frame")
                 return None
             self._buffer += data
         head, spec, config = decode_job(body)
-        return head, spec, config, self._descriptors.popleft() if head["writes"] else None
+        if not head["writes"]:
+            return head, spec, config, None
+        if not self._descriptors:
+            raise DescriptorLost(head)
+        return head, spec, config, self._descriptors.popleft()
 
 
 class FrameReader:

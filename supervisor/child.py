@@ -73,7 +73,7 @@ class Child:
         self._watch = watch
         self._on_progress = on_progress
         self._reader = wire.FrameReader(wire.MAX_REPLY_FRAME)
-        self._mailbox = Mailbox(process.job_socket)
+        self._mailbox = Mailbox(process.job_socket, self)
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._alarm = Alarm(self._loop, self._ring)
         self._tail = LogTail(self._loop, process.log_pipe)
@@ -82,6 +82,9 @@ class Child:
         self._kill: Kill | None = None
         self._hung_up = False
         self._over = False
+        self._rests = False
+        self._held_up = False
+        """The attempt whose turn it is cannot be sent: the child knows nothing of it."""
         self._process_info = memory.find(process.pid)
         self._loop.add_reader(process.job_socket, self._socket_readable)
         process.exited.add_done_callback(self._process_exited)
@@ -137,6 +140,47 @@ class Child:
     def flush(self) -> None:
         """Send what it was given; a child that does not read runs into its deadline like any other."""
         self._mailbox.flush()
+        if self._rests:
+            # After the frame: it is woken once, and finds it there.
+            self._rests = False
+            self.process.go_on()
+
+    def rest(self) -> None:
+        """Stand still until the next `flush`: nobody looks at what an idle child does, and a thread of its last job may go on.
+
+        One that had no job runs nothing of a stranger's, and waits as it is.
+        """
+        if self.jobs_done and not self._attempts and not self._rests and self.alive:
+            self._rests = True
+            self.process.stop()
+
+    def held_up(self, attempts: list[Attempt]) -> None:
+        """Stop the clock of the attempt whose turn it is, while its frame cannot be sent: the child does not have it."""
+        if self.having in attempts:
+            self._held_up = True
+            self._alarm.stop()
+
+    def under_way(self, attempts: list[Attempt]) -> None:
+        """Start the clock anew: the frame is being sent."""
+        self._held_up = False
+        if self.having is not None and self.having in attempts:
+            self._begin(self.having)
+
+    def not_sent(self, attempts: list[Attempt]) -> None:
+        """Hand back attempts that the child heard nothing of; it is as well as before."""
+        self._held_up = False
+        log.warning("child.not_reached", child=self.number, attempts=len(attempts))
+        for attempt in reversed(attempts):
+            if attempt in self._attempts:
+                self._attempts.remove(attempt)
+                attempt.since = None
+                attempt.on_end(attempt, None)
+        if not self._attempts:
+            self._stop_watching()
+
+    def cut_off(self, reason: str) -> None:
+        """End a child that has the start of a frame and will never have the rest: that is ours, and no job's."""
+        self.kill(Outcome.INTERNAL, reason)
 
     def _begin(self, attempt: Attempt) -> None:
         """Take it that the child is at this attempt now."""
@@ -305,5 +349,7 @@ class Child:
         self._tail.read_rest()
         tail = str(self._tail).strip()
         self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
-        if self._attempts:
+        if self._held_up:
+            self._hand_back()
+        elif self._attempts:
             self._end(None, self.process.exited.result())

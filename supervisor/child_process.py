@@ -55,6 +55,19 @@ class ChildProcess:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)
 
+    def stop(self) -> None:
+        """Have all of its threads stand still until `go_on`; a kill ends it all the same."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it run again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
     def close(self) -> None:
         """Close our descriptors; the process must have ended."""
         asyncio.get_running_loop().remove_reader(self.pidfd)

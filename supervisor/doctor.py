@@ -32,11 +32,17 @@ _NAMESPACES = (
     "allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and "
     "kernel.apparmor_restrict_unprivileged_userns, and the seccomp profile of the container"
 )
+_OWN_USER = "own user"
+_REFUSED = "a child tried what it forbids, and was refused"
+_USERS = {
+    True: f"{_REFUSED}; each child is a user of its own",
+    False: f"{_REFUSED}; children are the service's user, as it has no right to map others (CAP_SETUID and CAP_SETGID)",
+}
 _ADVICE = {
     PROCESSES: _NAMESPACES,
     "network and ipc namespaces": _NAMESPACES,
     FILES: "Linux 5.12 or newer, and the right to mount inside a user namespace",
-    "own user": "run the service as a user of its own, as the unit does, or let root map users (CAP_SETUID)",
+    _OWN_USER: "run the service as a user of its own, as the unit does, or let root map users (CAP_SETUID)",
     "limited processes": _NAMESPACES,
     "Landlock": "Linux 5.13 or newer with landlock among the security modules (/sys/kernel/security/lsm)",
     "seccomp": "a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
@@ -86,7 +92,11 @@ async def _children(settings: Settings) -> list[Check]:
         await pool.start()
         kinds = Check("kinds", "ok", ", ".join(sorted(pool.kinds)))
         proved = await pool.prove()
-        layers = [_layer(name, state, proved.get(name), settings.sandbox) for name, state in pool.layers.items()]
+        refused = {_OWN_USER: _USERS[pool.nursery.own_users]}
+        layers = [
+            _layer(name, state, proved.get(name), settings.sandbox, refused.get(name, _REFUSED))
+            for name, state in pool.layers.items()
+        ]
         layers.append(_groups(pool.nursery.cgroups_missing))
         missing = [
             Check(f"kind {name}", "missing", problem, "put the plug-in right, or take it out of RENDER_PLUGINS")
@@ -99,10 +109,10 @@ async def _children(settings: Settings) -> list[Check]:
     return [kinds, *missing, *layers]
 
 
-def _layer(name: str, state: str, possible: str | None, mode: SandboxMode) -> Check:
+def _layer(name: str, state: str, possible: str | None, mode: SandboxMode, refused: str = _REFUSED) -> Check:
     """Return the check of a layer: whether a child has it, and what it could do all the same when it tried."""
     if state == "ok" and possible is None:
-        return Check(f"sandbox: {name}", "ok", "a child tried what it forbids, and was refused")
+        return Check(f"sandbox: {name}", "ok", refused)
     found = state if possible is None else f"it is there, and a child that tried found: {possible}"
     advice = _ADVICE.get(name, "report this, with the kernel's version")
     if mode is SandboxMode.REQUIRED:

@@ -53,6 +53,9 @@ _ANSWER_SECONDS = 10.0
 """How long the fork server may take to fork, or to report an end. It takes milliseconds; on a machine that swaps, more."""
 
 
+_NO_DESCRIPTORS = "the supervisor has no descriptors left (LimitNOFILE=, ulimit -n); it tries again"
+
+
 class ForkServerFailed(ExpectedError):  # noqa: N818 - reads as the state it is
     """The fork server did not come up; nothing can be rendered."""
 
@@ -81,9 +84,13 @@ class ForkServer:
         self._spawning: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._running: dict[int, asyncio.Future[ExitStatus]] = {}
         self._pidfd = -1
+        self.lost_numbers: set[int] = set()
+        """Numbers of children that run, or did, and could not be taken; each is free when the child's end is told."""
         self.died: asyncio.Future[None] = self._loop.create_future()
         self.kinds: dict[str, KindInfo] = {}
         self.failed_kinds: dict[str, str] = {}
+        self.own_users = False
+        """Whether each child is a user of its own, for the kernel too."""
 
     @property
     def pid(self) -> int:
@@ -92,18 +99,14 @@ class ForkServer:
 
     async def start(self) -> None:
         """Start the process and wait until it has imported the kinds. Raises ForkServerFailed."""
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise ForkServerFailed(f"the fork server could not be started: {error}") from error
         ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._sock = ours
         with theirs:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a thread of the loop's must not be its parent: PDEATHSIG
-                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
-                pass_fds=[theirs.fileno()],
-                env=sandbox.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = self._exec(theirs)
         orphans.started(self._process.pid)
         self._loop.add_reader(ours, self._readable)
         await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
@@ -115,8 +118,24 @@ class ForkServer:
             raise ForkServerFailed(f"the fork server must be up within {bound:g} s; it is not") from None
         self.kinds = {kind["name"]: KindInfo(**kind) for kind in booted["kinds"]}
         self.failed_kinds = booted["failed"]
+        self.own_users = booted["own_users"]
         for name, problem in self.failed_kinds.items():
             log.error("kind.unavailable", kind=name, problem=problem)
+
+    def _exec(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        """Start the process. Raises ForkServerFailed."""
+        try:
+            # Not in a thread of the loop's, which would be its parent: PDEATHSIG.
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
+                pass_fds=[theirs.fileno()],
+                env=sandbox.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ForkServerFailed(f"the fork server could not be started: {error}") from error
 
     def _start_message(self) -> dict[str, Any]:
         settings = self._settings
@@ -152,6 +171,12 @@ class ForkServer:
         """
         if self._sock is None or self.died.done():
             raise ForkServerFailed("the fork server has ended")
+        try:
+            return await self._spawn(number, needs_of, prove=prove)
+        except OSError as error:
+            raise ForkServerFailed(f"a child could not be asked for: {error}") from error
+
+    async def _spawn(self, number: int, needs_of: str | None, *, prove: bool) -> ChildProcess:
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             job_ours, job_theirs = socket.socketpair()
             ours.callback(job_ours.close)
@@ -165,9 +190,15 @@ class ForkServer:
             ours.callback(self._running.pop, number, None)
             request = {"child": number, "needs_of": needs_of, "prove": prove}
             pidfd, keeper = await self._ask_for_child(request, [job_theirs.fileno(), log_writer])
+            try:
+                pid = number_here(pidfd)
+                self._loop.add_reader(pidfd, self._child_ended, number, pidfd)
+            except OSError:
+                self.lost_numbers.add(number)
+                os.close(pidfd)
+                raise
             ours.pop_all()
-        self._loop.add_reader(pidfd, self._child_ended, number, pidfd)
-        return ChildProcess(number, number_here(pidfd), pidfd, job_ours, log_reader, exited, keeper)
+        return ChildProcess(number, pid, pidfd, job_ours, log_reader, exited, keeper)
 
     async def _ask_for_child(self, request: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
         """Return the pidfd of a new child, and the number of its keeper. Raises ForkServerFailed; one that does not answer is killed."""
@@ -210,10 +241,13 @@ class ForkServer:
         if self._sock is None:
             return
         try:
+            # Fewer than were sent where this process has no number left for them (MSG_CTRUNC): each message says how many.
             data, descriptors, _, _ = socket.recv_fds(self._sock, 65536, wire.MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
-        except OSError:
+        except OSError as error:
+            if error.errno in wire.SHORT_OF_MEMORY:
+                return  # it is there still, and is read at the next turn
             data, descriptors = b"", []
         self._descriptors.extend(descriptors)
         if not data:
@@ -225,23 +259,19 @@ class ForkServer:
     def _handle(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "booted":
-                self._pidfd = self._descriptors.popleft()
-                self._booted.set_result(message)
-            case "spawned":
-                pidfd, *others = [self._descriptors.popleft() for _ in range(message["descriptors"])]
-                keeper = number_here(others[0]) if others else 0
-                waiting = self._spawning.get(message["child"])
-                if waiting is not None and not waiting.done():
-                    waiting.set_result((pidfd, keeper))
+                if self._descriptors:
+                    self._pidfd = self._descriptors.popleft()
+                    self._booted.set_result(message)
                 else:
-                    others.append(pidfd)  # whoever asked was cancelled; the closed socket ends the child
-                for descriptor in others:
-                    os.close(descriptor)
+                    self._booted.set_exception(ForkServerFailed(_NO_DESCRIPTORS))
+            case "spawned":
+                self._spawned(message)
             case "not_spawned":
                 waiting = self._spawning.get(message["child"])
                 if waiting is not None and not waiting.done():
                     waiting.set_exception(ForkServerFailed(f"a child could not be forked: {message['reason']}"))
             case "exited":
+                self.lost_numbers.discard(message["child"])
                 exited = self._running.pop(message["child"], None)
                 if exited is not None and not exited.done():
                     exited.set_result(
@@ -249,6 +279,28 @@ class ForkServer:
                             message["code"], message["signal"], message["cpu_seconds"], message["peak_memory_bytes"]
                         )
                     )
+
+    def _spawned(self, message: dict[str, Any]) -> None:
+        """Take a child to whoever asked for it. The closed job socket ends one that nobody takes."""
+        # Of those that were sent as many as there was room for, the pidfd first; what came for others was taken by them.
+        came = [self._descriptors.popleft() for _ in range(min(message["descriptors"], len(self._descriptors)))]
+        waiting = self._spawning.get(message["child"])
+        try:
+            if waiting is None or waiting.done():
+                return
+            if len(came) < message["descriptors"]:
+                self.lost_numbers.add(message["child"])
+                waiting.set_exception(ForkServerFailed(_NO_DESCRIPTORS))
+                return
+            try:
+                keeper = number_here(came[1]) if len(came) > 1 else 0
+            except OSError as error:
+                self.lost_numbers.add(message["child"])
+                waiting.set_exception(ForkServerFailed(f"a child could not be taken: {error}"))
+                return
+            waiting.set_result((came.pop(0), keeper))
+        finally:
+            wire.close_all(came)
 
     def _lost(self) -> None:
         """Take note that the socket is closed: the process is gone or going, and its children with it."""

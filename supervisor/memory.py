@@ -1,7 +1,7 @@
 """Samples the resident memory of children while they have a job. No job, no timer.
 
-RLIMIT_DATA holds private memory exactly; this finds what it does not count: shared mappings, page tables of files, what
-a library hides from it. So the sample is compared with the job's limit above what the child had resident when it was
+RLIMIT_DATA holds private memory exactly; this finds what it does not count: shared mappings, what a library hides from it, and
+the page tables: a page mapped in each gigabyte costs two more for the kernel's own book-keeping, which no limit counts. So the sample is compared with the job's limit above what the child had resident when it was
 idle, with an allowance for the pages of libraries and fonts that a first render maps in.
 """
 
@@ -64,19 +64,34 @@ def find(pid: int) -> psutil.Process | None:
 
 
 def resident(process: psutil.Process | None) -> int:
-    """Return the resident bytes of a process, 0 when it is gone."""
+    """Return the resident bytes of a process with its page tables, 0 when it is gone."""
     try:
-        return (int(process.memory_info().rss) or _resident_of_threads(process.pid)) if process else 0
-    except psutil.Error:
+        if process is None:
+            return 0
+        if rss := int(process.memory_info().rss):
+            return rss + _page_tables(f"/proc/{process.pid}/status")
+        return _of_threads(process.pid)
+    except (psutil.Error, OSError):
         return 0
 
 
-def _resident_of_threads(pid: int) -> int:
-    """Return the resident bytes as the threads have them: of a process whose main thread has ended nothing else tells."""
+def _page_tables(status: str) -> int:
+    """Return the bytes of a process's page tables (proc(5)); 0 where the kernel does not say."""
+    entry = os.open(status, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _, found, rest = os.read(entry, 4096).partition(b"VmPTE:")
+    finally:
+        os.close(entry)
+    return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
+
+
+def _of_threads(pid: int) -> int:
+    """Return the same as the threads have it: of a process whose main thread has ended nothing else tells."""
     most = 0
     with contextlib.suppress(OSError):  # it may be gone by now
-        for statm in Path(f"/proc/{pid}/task").glob("*/statm"):
-            most = max(most, int(statm.read_text(encoding="ascii").split()[1]) * _PAGE)
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            pages = int((task / "statm").read_text(encoding="ascii").split()[1])
+            most = max(most, pages * _PAGE + _page_tables(f"{task}/status"))
     return most
 
 

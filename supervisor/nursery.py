@@ -56,6 +56,11 @@ class Nursery:
         return self._forkserver.pid if self._forkserver else 0
 
     @property
+    def own_users(self) -> bool:
+        """Whether each child is a user of its own, for the kernel too."""
+        return self._forkserver is not None and self._forkserver.own_users
+
+    @property
     def alive(self) -> bool:
         """Whether there is a fork server."""
         return self._forkserver is not None and not self._forkserver.died.done()
@@ -108,14 +113,15 @@ class Nursery:
         """Fork a child and wait until it stands in its sandbox. Raises ForkServerFailed, ChildFailed, LayerMissing."""
         if self._forkserver is None:
             raise ForkServerFailed("the fork server is not started")
-        number = next(n for n in range(1, 1_000_000) if n not in self._numbers)
+        taken = self._numbers | self._forkserver.lost_numbers
+        number = next(n for n in range(1, 1_000_000) if n not in taken)
         self._numbers.add(number)
         try:
             process = await self._forkserver.spawn(number, needs_of, prove=prove)
         except BaseException:
             self._numbers.discard(number)
             raise
-        child = Child(process, self._watch, self._on_progress)
+        child = self._child(process)
         child.needs_of = needs_of
         child.group = self._group(process)
         try:
@@ -124,6 +130,19 @@ class Nursery:
             await self.bury(child)
             raise
         return child
+
+    def _child(self, process: ChildProcess) -> Child:
+        """Return the child of a process. Raises ForkServerFailed where the machine has no room for what we read from it."""
+        try:
+            return Child(process, self._watch, self._on_progress)
+        except OSError as error:
+            # Our user has no epoll watches left, as a rule. Its number is free when its end is told.
+            process.kill()
+            if self._forkserver is not None:
+                self._forkserver.lost_numbers.add(process.number)
+            self._numbers.discard(process.number)
+            process.close()
+            raise ForkServerFailed(f"a child could not be taken: {error}") from error
 
     async def make_at_last(self, needs_of: str | None = None) -> Child | None:
         """Return a child, however often it is to be tried; None when none is wanted any more, or the fork server is gone."""

@@ -30,6 +30,10 @@ log = structlog.get_logger()
 
 _BURY = "bury"
 
+_REST_SECONDS = 0.05
+"""How long a child may be idle, at most, before it is stopped. Where jobs follow one another it never is; no timer runs while
+all are idle."""
+
 
 class Pool:
     """Children that are idle, and those that are on their way."""
@@ -47,6 +51,7 @@ class Pool:
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rest: asyncio.TimerHandle | None = None
         self._coming: collections.Counter[str | None] = collections.Counter()
         """Children on their way, by the kind whose needs they are made for."""
         self.layers: dict[str, str] = {}
@@ -184,9 +189,17 @@ class Pool:
         surplus = len(self._idle) + len(self._busy) >= self._settings.concurrency
         if not surplus and self._may_go_on(child, kind, outcome):
             self._idle.append(child)
+            if self._rest is None:
+                self._rest = asyncio.get_running_loop().call_later(_REST_SECONDS, self._let_rest)
         else:
             self._retire(child)
         self._on_free()
+
+    def _let_rest(self) -> None:
+        """Stop the children that are idle; the next one that becomes so sets the timer anew."""
+        self._rest = None
+        for child in self._idle:
+            child.rest()
 
     def _may_go_on(self, child: Child, kind: str, outcome: Outcome) -> bool:
         info = self.kinds.get(kind)
@@ -195,6 +208,7 @@ class Pool:
             and not self.nursery.closing
             and info is not None
             and info.reusable
+            and child.needs_of is None  # what it started may be left, and would go on while it rests
             and outcome in GOES_ON
             and not is_worn(child)
         )
@@ -272,6 +286,8 @@ class Pool:
     async def close(self) -> None:
         """End all children and the fork server; nothing is left when it returns."""
         self.nursery.closing = True
+        if self._rest is not None:
+            self._rest.cancel()
         for task in self._tasks:
             if task.get_name() != _BURY:
                 task.cancel()

@@ -107,7 +107,8 @@ class Runner:
         ending = None
         try:
             if seen is None:
-                self._pool.give_back(child, job.kind, Outcome.INTERNAL)
+                # It never began: the child is gone, or was not reached and is as well as before.
+                self._pool.give_back(child, job.kind, Outcome.OK if child.alive else Outcome.INTERNAL)
             else:
                 ending = self._ending(attempt, child, output, seen)
                 self._pool.give_back(child, job.kind, ending.outcome)
@@ -132,7 +133,9 @@ class Runner:
         publishing.add_done_callback(self._publishing.discard)
 
     def _ending(self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation) -> Ending:
-        ending = ending_of(attempt, seen, disk_is_full=output is not None and output.disk_is_full)
+        # What a child can find of ours is a full disk, or that its jobs before left it no descriptors.
+        ours = (output is not None and output.disk_is_full) or child.jobs_done > 1
+        ending = ending_of(attempt, seen, perhaps_ours=ours)
         self._log_end(attempt.job, child, seen, ending.outcome)
         return ending
 
@@ -204,14 +207,14 @@ class Runner:
             )
 
 
-def ending_of(attempt: Attempt, seen: Observation, *, disk_is_full: bool) -> Ending:
-    """Return how an attempt ended, from what was seen of it; `disk_is_full` says whether the artifacts' disk is.
+def ending_of(attempt: Attempt, seen: Observation, *, perhaps_ours: bool) -> Ending:
+    """Return how an attempt ended, from what was seen of it; `perhaps_ours` says whether a child may find a fault of ours in it.
 
     What a child said in it is bounded: the database takes every value of it (tests/queue/test_what_a_child_may_say.py).
     """
     outcome, message = classify(seen)
-    if outcome is Outcome.INTERNAL and seen.reply is not None and not disk_is_full:
-        # The one thing of ours that a child can find; a lie, or over by now. Uncharged, it could be told for ever.
+    if outcome is Outcome.INTERNAL and seen.reply is not None and not perhaps_ours:
+        # A lie, or over by now: uncharged, it could be told for ever. (By a second job it can be: then the next is its first.)
         outcome = Outcome.RENDER_ERROR
     return Ending(
         outcome,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import select
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -181,6 +183,63 @@ def test_one_that_cannot_fork_now() -> None:
         assert fork_server(pool) == process
         assert process.num_fds() == taken
         assert pool.idle_children == 1
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+@contextlib.contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Let this process have so many descriptors more."""
+    # The look itself takes a number, which is free again after it.
+    free = sorted(set(range(4096)) - {int(path.name) for path in Path("/proc/self/fd").iterdir()})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[count - 1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("left", range(1, 6))
+def test_the_supervisor_has_no_descriptors_left(left: int) -> None:
+    """None for the sockets, none for the child's own that comes back: it is said, and the next child comes when there are some.
+
+    The one that came back was lost on the way (MSG_CTRUNC), and whoever asked waited until the fork server was killed for it.
+    """
+
+    async def work(pool: OneChild) -> None:
+        process = fork_server(pool)
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        await spare(pool)
+        with descriptors_left(left), pytest.raises(ForkServerFailed, match=r"descriptors left|Too many open files"):
+            await asyncio.wait_for(pool.nursery.make(), 5)
+        child = await pool.nursery.make()
+        assert child.alive
+        await pool.nursery.bury(child)
+        assert fork_server(pool) == process
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+def test_too_many_descriptors_under_way() -> None:
+    """The kernel takes none from its user: it says so, keeps its spare, and serves the next request when there is room."""
+
+    async def work(pool: OneChild) -> None:
+        process = fork_server(pool)
+        await until(lambda: pool.idle_children == 1, pool.freed)
+        waiting = await spare(pool)
+        before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        near, far = socket.socketpair()
+        with near, far:
+            socket.send_fds(near, [b"x"], [0] * 200)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, before[1]))
+            with pytest.raises(ForkServerFailed, match="Too many references"):
+                await pool.nursery.make()
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+        child = await pool.nursery.make()
+        assert child.process.pid == waiting.pid
+        await pool.nursery.bury(child)
+        assert fork_server(pool) == process
 
     with_pool(SandboxMode.BEST_EFFORT, work)
 

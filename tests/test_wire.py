@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -251,3 +254,33 @@ def test_a_job_that_is_not_three_lines_is_refused(body: bytes) -> None:
     """Fewer lines, more, or a head that is no object: a WireError."""
     with pytest.raises(WireError):
         wire.decode_job(body)
+
+
+def test_a_job_whose_descriptor_is_lost_gets_no_other() -> None:
+    """Two pieces of jobs, and room for one descriptor of the first: the second job must not write where the third is to."""
+    near, far = socket.socketpair()
+    head = {"id": "j", "writes": True}
+    frames = [wire.encode_job(head | {"id": name}, "{}", "{}") for name in ("a", "b", "c")]
+    first = frames[0] + frames[1]
+    with near, far, tempfile.TemporaryFile() as file:
+        # Cut within the second frame, so that the rest comes in one with the next piece's descriptor.
+        socket.send_fds(near, [first[:-5]], [file.fileno()] * 2)
+        near.send(first[-5:])
+        socket.send_fds(near, [frames[2]], [file.fileno()])
+        reader = wire.JobReader(far)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+        # The look itself took the lowest number, which is free again: the only one.
+        free = min(set(range(len(taken) + 1)) - taken)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            received = reader.next()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert received is not None
+        assert received[0]["id"] == "a"
+        assert received[3] is not None
+        os.close(received[3])
+        with pytest.raises(wire.DescriptorLost) as lost:
+            reader.next()
+        assert lost.value.head["id"] == "b"

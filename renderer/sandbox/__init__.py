@@ -33,6 +33,9 @@ JOB_SOCKET = 3
 OPEN_FILES = 64
 """Descriptors that a child may have: its own few, and what a renderer opens."""
 
+PENDING_SIGNALS = 256
+"""Signals that may wait for a child at once."""
+
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PATH": "/usr/bin:/bin",

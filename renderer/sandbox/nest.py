@@ -3,9 +3,13 @@
 See renderer.sandbox for the theory of operation. `enter` is called once, when the kinds are imported: what follows it runs
 in the fork server proper, and the process that called it waits in there for its end.
 
-Who is who. Started as root, the fork server stays root in its user namespace, where the user 1 and those that follow are
-nobody's outside: each child becomes one of them. Started as another user, it is that one inside as well, and so are its
-children. Either way it has all capabilities over the namespaces it made, and none over the machine.
+Who is who. Started as root, or by a user with CAP_SETUID and CAP_SETGID, the fork server is root in its user namespace and
+who it was outside; there the user 1 and those that follow are nobody's outside, and each child becomes one of them. Started as
+another user, it is that one inside as well, and so are its children. Either way it has all capabilities over the namespaces it
+made, and none over the machine.
+
+Why it matters whose user a child is: the kernel keeps some counts by user, over all namespaces, of which the supervisor and the
+other children need their part (docs/kernel-memory.md).
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
     programs = any(needs.subprocesses for needs in allowed)
     shown = tuple(outermost([*visible(programs=programs), *filter(Path.exists, granted)]))
     try:
-        own_users = _unshare(as_root=os.geteuid() == 0)
+        own_users = _unshare(maps_others=may_map_others())
     except OSError as error:
         # Landlock still goes by what is shown and to whom.
         return Nest({PROCESSES: str(error), FILES: f"needs {PROCESSES}"}, shown=shown, granted=granted)
@@ -80,7 +84,13 @@ def enter(mode: SandboxMode, control: socket.socket, allowed: Collection[Needs])
     return Nest({PROCESSES: OK, FILES: files}, own_users, processes, shown, granted)
 
 
-def _unshare(*, as_root: bool) -> bool:
+def may_map_others() -> bool:
+    """Whether this process may put users that are not its own into a user namespace (user_namespaces(7))."""
+    effective = syscalls.capabilities()[0]
+    return all(effective >> capability & 1 for capability in (syscalls.CAP_SETGID, syscalls.CAP_SETUID))
+
+
+def _unshare(*, maps_others: bool) -> bool:
     """Open the namespaces: process for those that it forks, all others for this process.
 
     The children have network, ipc and host name of their own; that the fork server is cut off too leaves nothing of the
@@ -89,13 +99,13 @@ def _unshare(*, as_root: bool) -> bool:
     uid, gid = os.geteuid(), os.getegid()
     flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
     flags |= syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
-    if not as_root:
+    if not maps_others:
         syscalls.unshare(flags)
         write_own_maps(uid, gid)
         return False
     # Only who has CAP_SETUID outside may map several users, and that is nobody who is inside already.
     reader, writer = os.pipe()
-    helper = _fork_map_writer(os.getpid(), reader, writer)
+    helper = _fork_map_writer(os.getpid(), uid, gid, reader, writer)
     os.close(reader)
     try:
         syscalls.unshare(flags)
@@ -108,8 +118,8 @@ def _unshare(*, as_root: bool) -> bool:
     return not status
 
 
-def _fork_map_writer(target: int, reader: int, writer: int) -> int:
-    """Fork a process that maps the users of `target` once it is told that the namespace is there."""
+def _fork_map_writer(target: int, uid: int, gid: int, reader: int, writer: int) -> int:
+    """Fork a process that maps the users of `target`, who is this one, once it is told that the namespace is there."""
     pid = os.fork()
     if pid:
         return pid
@@ -117,8 +127,8 @@ def _fork_map_writer(target: int, reader: int, writer: int) -> int:
     try:
         os.close(writer)
         if os.read(reader, 1):
-            for name in ("uid_map", "gid_map"):
-                text = f"0 0 1\n{FIRST_USER} {_OUTSIDE} {USERS}\n"
+            for name, own in (("uid_map", uid), ("gid_map", gid)):
+                text = f"0 {own} 1\n{FIRST_USER} {_OUTSIDE} {USERS}\n"
                 Path(f"/proc/{target}/{name}").write_text(text, encoding="ascii")
         status = 0
     finally:

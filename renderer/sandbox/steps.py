@@ -16,6 +16,7 @@ from renderer.sandbox import (
     FILES,
     JOB_SOCKET,
     OPEN_FILES,
+    PENDING_SIGNALS,
     PROCESSES,
     ForbiddenCalls,
     SandboxMode,
@@ -212,12 +213,14 @@ def limited_processes(birth: Birth) -> None:
 
 
 def fixed_limits(birth: Birth) -> None:  # noqa: ARG001
-    """Set the limits that are the same for every job: no core file, few descriptors, no locked memory."""
+    """Set the limits that are the same for every job: no core file, few descriptors and signals, no locked memory."""
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
+        # Signals that wait: of those of real time the kernel keeps each. Some hundred thousand are usual.
+        (resource.RLIMIT_SIGPENDING, PENDING_SIGNALS),
     ):
         resource.setrlimit(limit, (value, value))
 

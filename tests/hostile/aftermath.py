@@ -20,10 +20,11 @@ from typing import Any
 
 from renderer import samples
 from tests.hostile.cases import Case, Ended
+from tests.hostile.machine_memory import KernelMemory
 from tests.hostile.plugins.files import MARK
 from tests.service.support import PATIENCE, PLUGINS, Queue, Service, artifact
 
-FAMILIES = ("memory", "deadlines", "processes", "endings", "files", "privileges", "network", "protocol")
+FAMILIES = ("memory", "deadlines", "processes", "endings", "files", "privileges", "network", "protocol", "kernel")
 HOSTILE = ",".join(
     [f"{name}=tests.hostile.plugins.{name}:render" for name in FAMILIES]
     + ["family=tests.hostile.plugins.processes:family", "spread=tests.hostile.plugins.spread:render"]
@@ -42,6 +43,8 @@ class Left:
     files: list[str]
     """Files of the artifact directory that no completed job refers to."""
     elsewhere: list[str]
+    kernel: tuple[int, int]
+    """Memory of the kernel's own, in bytes: before, and the most that was seen."""
     exit_code: int
     errors: list[dict[str, Any]]
     log_bytes: int
@@ -88,6 +91,7 @@ def run(url: str, directory: Path, cases: Sequence[Case]) -> Aftermath:
         _targets(directory) as targets,
         Service(url, directory, **settings) as service,
         Queue(url, plugins=f"{PLUGINS},{HOSTILE}") as queue,
+        KernelMemory() as kernel,
     ):
         targets["secrets"] = [str(secret), str(service.log), f"/proc/{service.process.pid}/environ", str(directory)]
         service.ready()
@@ -106,7 +110,8 @@ def run(url: str, directory: Path, cases: Sequence[Case]) -> Aftermath:
         ended = {name: _ended(queue, job) for name, job in jobs.items()}
         beside = [_ended(queue, job) for job in honest]
         after = _settled(service, before)
-        left = _left(service, before, after, {row.job["output_url"] for row in (*ended.values(), *beside)}, secrets)
+        urls = {row.job["output_url"] for row in (*ended.values(), *beside)}
+        left = _left(service, before, after, urls, secrets, (kernel.first, kernel.most))
         return Aftermath(ended, beside, left)
 
 
@@ -182,7 +187,9 @@ def _secrets(service: Service) -> Iterator[str]:
                     yield f"{name} of {' '.join(process.cmdline())}"
 
 
-def _left(service: Service, before: _State, after: _State, urls: set[str], secrets: list[str]) -> Left:
+def _left(
+    service: Service, before: _State, after: _State, urls: set[str], secrets: list[str], kernel: tuple[int, int]
+) -> Left:
     known = {url.removeprefix("file://") for url in urls if url}
     files = [str(path) for path in service.artifacts.rglob("*") if path.is_file() and str(path) not in known]
     exit_code = service.stop()
@@ -192,6 +199,7 @@ def _left(service: Service, before: _State, after: _State, urls: set[str], secre
         (before.resident, after.resident),
         files,
         list(_elsewhere()),
+        kernel,
         exit_code,
         [line for line in service.lines() if line["level"] in {"error", "critical"}],
         service.log.stat().st_size,

@@ -120,7 +120,7 @@ def test_the_database_takes_every_reply(database: str) -> None:
                 stderr_tail=log.decode(errors="replace"),
                 out_of_memory=False,
             )
-            ending = ending_of(attempt, seen, disk_is_full=False)
+            ending = ending_of(attempt, seen, perhaps_ours=False)
             if ending.outcome is Outcome.OK:
                 assert seen.reply is not None
                 ending.artifact = Artifact("file:///a", "ab" * 32, 1, str(seen.reply["content_type"]))

@@ -42,6 +42,9 @@ from renderer.output import Output
 
 KINDS = {name: registry.load(name, target) for name, target in registry.BUILT_IN.items()}
 
+JOB_SOCKETS = socket.socketpair()
+wire.send(JOB_SOCKETS[0], {"type": "job"}, [0])
+
 
 def render(kind: str, config: dict[str, Any], directory: str | None = None) -> str:
     """Render the kind's sample as a child does, to a file in a directory; return the content type."""
@@ -259,12 +262,12 @@ def imports() -> None:
 
 
 def job_socket() -> None:
-    """Exchange frames and descriptors as a child does with the supervisor."""
-    near, far = socket.socketpair()
-    with near, far, tempfile.TemporaryFile() as file:
-        wire.send(near, {"type": "job"}, [file.fileno()])
+    """Exchange frames as a child does with the supervisor; the descriptor was under way before the filter stood."""
+    near, far = JOB_SOCKETS
+    with near, far:
         received = wire.receive(far, 1000)
         assert received is not None
+        assert len(received[1]) == 1
         wire.close_all(received[1])
         wire.send(far, {"type": "done", "text": "x" * 10_000})
         assert wire.receive(near, 100_000) is not None

@@ -70,6 +70,21 @@ def send_a_stream_to_an_address() -> int:
     return left.sendto(b"x", "\0nobody-at-all")
 
 
+def pass_a_descriptor() -> None:
+    """Put a descriptor under way, where the kernel counts it for the user."""
+    left, _right = socket.socketpair()
+    socket.send_fds(left, [b"x"], [0])
+
+
+def lock_parts(path: str, count: int) -> int:
+    """Lock every other byte of a file; return how many locks the kernel then knows of this process."""
+    with Path(path).open("w+b") as file:
+        for number in range(count):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 2 * number)
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return sum(line.split()[-4] == str(os.getpid()) for line in locks)
+
+
 def start_a_program(*command: str) -> str:
     """Run a program; return what it says."""
     return subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout

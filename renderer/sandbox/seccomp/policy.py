@@ -59,7 +59,7 @@ def build(machine: numbers.Machine, unknown: ForbiddenCalls, needs: Needs, proce
     kill, missing = program.give(KILL), program.give(ERRNO | errno.ENOSYS)
     allow, fail = program.give(ALLOW), program.give(ERRNO | errno.EPERM)
     refuse = kill if unknown is ForbiddenCalls.KILL else fail
-    answers = {machine.calls["clone3"]: missing}
+    answers = {machine.calls[call]: missing for call in families.MISSING.split()}
     for call, asked in families.ASKED_IN_VAIN.items():
         answers[machine.calls[call]] = rules.write_all(program, asked, fail, refuse)
     for family in families.allowed(needs, process):
@@ -67,7 +67,11 @@ def build(machine: numbers.Machine, unknown: ForbiddenCalls, needs: Needs, proce
         for call in set(family.calls.split()) & machine.calls.keys():
             answers[machine.calls[call]] = allow
         for call, asked in family.ruled.items():
-            answers[machine.calls[call]] = rules.write_all(program, asked, allow, refuse)
+            if call in machine.calls:
+                answers[machine.calls[call]] = rules.write_all(program, asked, allow, refuse)
+    asked, error = families.locks(needs)
+    fcntl = machine.calls["fcntl"]
+    answers[fcntl] = rules.write_all(program, asked, program.give(ERRNO | error), answers[fcntl])
     spans = _spans(answers, refuse, machine.newest)
     spans += [(machine.newest + 1, missing), (numbers.X32, kill)]
     start = program.load(rules.NUMBER, _search(program, spans))

@@ -43,12 +43,25 @@ class Null:
         return _compare(program, _low(self.argument), zero, upper, no)
 
 
-Rule = OneOf | Null
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of several sets of rules holds: what an argument may be depends on another, a command as a rule."""
+
+    alternatives: tuple[tuple[Rule, ...], ...]
+
+    def write(self, program: Program, yes: Place, no: Place) -> Place:
+        """Put the question in front of the program."""
+        for rules in reversed(self.alternatives):
+            no = write_all(program, rules, yes, no)
+        return no
 
 
-def flags(argument: int, *, required: int = 0, forbidden: int = 0) -> OneOf:
-    """Require some flags of an argument, forbid others, and leave the rest free."""
-    return OneOf(argument, (required,), required | forbidden)
+Rule = OneOf | Null | Either
+
+
+def only(argument: int, allowed: int, *, required: int = 0) -> OneOf:
+    """Allow these flags of an argument and no other: one that a kernel learns later is refused. Some may be required."""
+    return OneOf(argument, (required,), _ALL_BITS & ~allowed | required)
 
 
 def write_all(program: Program, rules: Sequence[Rule], yes: Place, no: Place) -> Place:

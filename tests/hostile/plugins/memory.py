@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import mmap
@@ -199,19 +200,24 @@ def pipes(spec: Json, out: Output) -> None:
 
 
 def sockets(spec: Json, out: Output) -> None:
-    """Hide memory in the buffers of sockets, and sockets in the buffers of other sockets."""
-    holder, far = socket.socketpair()
-    KEPT.append(far)
+    """Hide memory in the buffers of sockets."""
     block = b"x" * (1 << 20)
     while True:
-        left, right = socket.socketpair()
-        for end in (left, right):
+        pair = socket.socketpair()
+        KEPT.append(pair)
+        for end in pair:
             end.setblocking(False)  # noqa: FBT003
-            try:
+            with contextlib.suppress(BlockingIOError):
                 while True:
                     end.send(block)
-            except BlockingIOError:
-                pass
+
+
+def sockets_in_sockets(spec: Json, out: Output) -> None:
+    """Hide sockets in the buffers of other sockets, where no limit of this process's counts them."""
+    holder, far = socket.socketpair()
+    KEPT.append(far)
+    while True:
+        left, right = socket.socketpair()
         socket.send_fds(holder, [b"x"], [left.fileno(), right.fileno()])
         left.close()
         right.close()
