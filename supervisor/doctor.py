@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from renderer.sandbox import FILES, PROCESSES, SandboxMode
+from supervisor import descriptors
 from supervisor.alerts.channels import apprise_channels, channels
 from supervisor.alerts.helper import send
 from supervisor.artifacts import ArtifactStore, artifact_store
 from supervisor.artifacts.ownership import NotOurs, require_owned, unknown
 from supervisor.child import ChildFailed
 from supervisor.embedded import EmbeddedUnavailable, find_binaries
-from supervisor.errors import ExpectedError
+from supervisor.errors import ConfigurationError, ExpectedError
 from supervisor.forkserver import ForkServerFailed
 from supervisor.pool import Pool
 from supervisor.settings import Settings, load
@@ -65,7 +66,7 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Return every check, in the order in which they should be put right."""
-    checks = [_python(), *_libraries()]
+    checks = [_python(), _open_files(settings), *_libraries()]
     if all(check.state == "ok" for check in checks):
         checks += asyncio.run(_children(settings))
     return [*checks, *_database(settings), _artifacts(settings), *_alerts(settings), _embedded()]
@@ -73,6 +74,17 @@ def examine(settings: Settings) -> list[Check]:
 
 def _python() -> Check:
     return Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.release()}")
+
+
+def _open_files(settings: Settings) -> Check:
+    """Compare the hard limit of open files with what the children need. It is told from here: the service's may be another."""
+    most = descriptors.limit()
+    found = f"at most {'any number' if most is None else most}, {descriptors.needed(settings.concurrency)} needed"
+    try:
+        descriptors.require(settings.concurrency)
+    except ConfigurationError as error:
+        return Check("open files", "missing", found, str(error).partition("; ")[2])
+    return Check("open files", "ok", found)
 
 
 def _libraries() -> Iterator[Check]:

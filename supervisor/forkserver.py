@@ -343,6 +343,13 @@ class ForkServer:
         orphans.waited_for(self._process.pid)
         if self._pidfd >= 0:
             # The process around it may have been killed first; then it dies a moment later.
-            await asyncio.to_thread(select.select, [self._pidfd], [], [], KILLED_SECONDS)
+            await asyncio.to_thread(_has_ended, self._pidfd, KILLED_SECONDS)
             os.close(self._pidfd)
             self._pidfd = -1
+
+
+def _has_ended(pidfd: int, seconds: float) -> bool:
+    """Wait for the end of a process. Not by select(2), which takes no descriptor beyond 1,023."""
+    ends = select.poll()
+    ends.register(pidfd, select.POLLIN)
+    return bool(ends.poll(1000 * seconds))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from renderer.outcome import Outcome
+from supervisor import descriptors
 from supervisor.core import Supervisor
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import ExpectedError
@@ -83,6 +84,8 @@ def work_off(
     settings: Settings, job_ids: set[str], view: View, *, only: str | None = None, kind: str | None = None
 ) -> None:
     """Run a supervisor until these jobs have their final status. Raises Interrupted on Ctrl-C."""
+    descriptors.raise_limit()
+    descriptors.require(settings.concurrency)
     last_resort = LastResort()
     last_resort.start()
     try:

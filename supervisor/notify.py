@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -21,13 +22,11 @@ def notify(*, patience: float = _PATIENCE, **state: str | int) -> None:
     if not address:
         return
     text = "\n".join(f"{key}={value}" for key, value in state.items())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+    # Whatever the kernel refuses, a socket to begin with.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         sock.settimeout(patience)
-        try:
-            # A leading @ stands for the abstract namespace.
-            sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
-        except OSError:
-            return
+        # A leading @ stands for the abstract namespace.
+        sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 def ready() -> None:

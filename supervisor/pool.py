@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import time
 from collections.abc import Callable
 
 import structlog
@@ -54,6 +55,7 @@ class Pool:
         self._rest: asyncio.TimerHandle | None = None
         self._coming: collections.Counter[str | None] = collections.Counter()
         """Children on their way, by the kind whose needs they are made for."""
+        self._short_since: float | None = time.monotonic()
         self.layers: dict[str, str] = {}
         """Layer of the sandbox → "ok", "off", or why it is missing; the same for every child."""
 
@@ -157,6 +159,22 @@ class Pool:
         return found, max(1, (most + 1 - held) // 2)
 
     @property
+    def wanted(self) -> int:
+        """How many children there should be."""
+        return self._settings.concurrency
+
+    @property
+    def short_seconds(self) -> float:
+        """For how many seconds there have been fewer children than there should be."""
+        return 0.0 if self._short_since is None else time.monotonic() - self._short_since
+
+    def _note_count(self) -> None:
+        if len(self._idle) + len(self._busy) >= self._settings.concurrency:
+            self._short_since = None
+        elif self._short_since is None:
+            self._short_since = time.monotonic()
+
+    @property
     def ahead(self) -> int:
         """How many jobs children hold beyond those that they are at."""
         return sum(max(0, child.held - 1) for child in self._busy)
@@ -231,6 +249,7 @@ class Pool:
 
     def _fill(self) -> None:
         """Have as many children on their way as are missing."""
+        self._note_count()
         if self.nursery.closing or not self.nursery.alive:
             return
         wanted = self._settings.concurrency - len(self._idle) - len(self._busy) - self._coming.total()
@@ -254,6 +273,7 @@ class Pool:
     def _admit(self, child: Child) -> None:
         """Let a child that came up take jobs; it may die while nobody uses it."""
         self._idle.append(child)
+        self._note_count()
         child.process.exited.add_done_callback(lambda _: self._idle_died(child))
         if self.nursery.closing:
             self._retire(child)

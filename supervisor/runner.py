@@ -239,8 +239,9 @@ def _keep(output: OutputFile, child: Child) -> None:
     """
     if output.size > SMALL:
         # To free its blocks takes as long as there are many, and the loop must not wait for that.
-        threading.Thread(target=output.close, name="freeing an output", daemon=True).start()
-        return
+        with contextlib.suppress(RuntimeError):  # no room for a thread: then the loop waits
+            threading.Thread(target=output.close, name="freeing an output", daemon=True).start()
+            return
     if child.alive and len(child.outputs) < MOST_OUTPUTS:
         with contextlib.suppress(OSError):
             output.empty()

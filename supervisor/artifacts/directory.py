@@ -172,7 +172,8 @@ class ArtifactDirectory:
             path.unlink(missing_ok=True)
         else:
             # To free its blocks takes as long as there are many. What fails, retention collects.
-            threading.Thread(target=_unlink, args=(path,), name="withdrawing", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no room for a thread
+                threading.Thread(target=_unlink, args=(path,), name="withdrawing", daemon=True).start()
 
     def give_up(self) -> None:
         """Do nothing: a publication ends as soon as the disk has it."""

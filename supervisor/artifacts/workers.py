@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -61,7 +62,12 @@ class Workers:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[T] = loop.create_future()
         piece = _Piece(work, ended, self._places.release, on_late)
-        threading.Thread(target=piece.run, args=(loop,), name=self._name, daemon=True).start()
+        try:
+            threading.Thread(target=piece.run, args=(loop,), name=self._name, daemon=True).start()
+        except RuntimeError as error:
+            # The machine, or this process's limits, have no room for a thread: no fault of a job's.
+            self._places.release()
+            raise OSError(errno.EAGAIN, f"no thread for {self._name}: {error}") from None
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(ended)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from supervisor import log, notify, orphans, watchdog
+from supervisor import descriptors, log, notify, orphans, watchdog
 from supervisor.cli.tables import one_line, print_table
 from supervisor.core import Supervisor
 from supervisor.doctor import examine
@@ -71,6 +71,8 @@ def run() -> None:
     settings = load()
     log.configure(settings.log_level, settings.log_format)
     settings.require_database()
+    descriptors.raise_limit()
+    descriptors.require(settings.concurrency)
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
     faulthandler.enable()
     # Never closed: an end that was begun may hang until the last thread of the interpreter has ended.
@@ -80,6 +82,7 @@ def run() -> None:
 
 
 async def _serve(settings: Settings, last_resort: LastResort) -> None:
+    asyncio.get_running_loop().set_exception_handler(descriptors.tell_shortage)
     supervisor = Supervisor(settings, on_end=last_resort.within)
     feeding: list[asyncio.Task[None]] = []
 

@@ -10,6 +10,9 @@ from supervisor.artifacts import ArtifactStore
 from supervisor.monitor.canary import Canary
 from supervisor.monitor.monitor import Monitor
 
+_BOOT_SECONDS = 30.0
+"""How long a child may take to come up; with fewer than there should be for longer than that, something is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -71,12 +74,16 @@ class Health:
         return Component("listener", up, found)
 
     def _alive(self) -> Component:
-        count = len(self._monitor.pool.children)
-        return Component("children", count > 0, f"{count} are up, {self._monitor.pool.busy} have a job")
+        pool = self._monitor.pool
+        count = len(pool.children)
+        found = f"{count} of {pool.wanted} are up, {pool.busy} have a job"
+        # One that is replaced is missing for a moment, and takes as long as this where something is wrong.
+        short = pool.short_seconds > _BOOT_SECONDS
+        return Component("children", count > 0 and not short, found, critical=count == 0)
 
     async def _children(self) -> list[Component]:
         alive = self._alive()
-        if not alive.ok or not self._monitor.ready:
+        if not self._monitor.pool.children or not self._monitor.ready:
             return [alive]
         proof = await self._canary.prove()
         return [alive, Component("canary", proof.works, proof.found)]

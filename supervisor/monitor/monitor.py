@@ -135,6 +135,7 @@ class Monitor(Collector):
             "Children that are up",
             {(("state", "busy"),): busy, (("state", "idle"),): len(children) - busy},
         )
+        yield _gauge("children_wanted", "Children that there should be", {(): self.pool.wanted})
         yield _gauge(
             "child_memory_bytes",
             "Resident memory of a child",

@@ -23,9 +23,15 @@ sent: Counter[str] = Counter()
 
 
 @functools.cache
+def _queries() -> dict[str, str]:
+    """Return all named queries. Read at once, at the first use: later a service may have no file left that it could open."""
+    found = (entry for entry in (_root() / "queries").iterdir() if entry.name.endswith(".sql"))
+    return {entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8") for entry in found}
+
+
 def query(name: str) -> str:
     """Return the text of the named query `sql/queries/<name>.sql`."""
-    return (_root() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return _queries()[name]
 
 
 @functools.cache

@@ -100,6 +100,8 @@ class WebServer:
             lifespan="off",
             server_header=False,
             date_header=False,
+            # As often as this asyncio tries to accept where it has no file left for a connection.
+            backlog=_BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
             h11_max_incomplete_event_size=16384,
