@@ -24,6 +24,8 @@ from supervisor.store.kinds import register_plugins
 _HURRY_SECONDS = 10.0
 """How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
 
+_STDERR = 2
+
 _COLLECT_AFTER = 20_000
 """New objects until the collector looks for cycles; a claim of hundreds of jobs brings as many, and none of them in one."""
 
@@ -72,15 +74,17 @@ def run() -> None:
     """
     settings = load()
     log.configure(settings.log_level, settings.log_format)
+    log.never_wait()
     settings.require_database()
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
-    faulthandler.enable()
+    faulthandler.enable(_STDERR)
     asyncio.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
     supervisor = Supervisor(settings)
     loop = asyncio.get_running_loop()
+    log.drain_on(loop)
     feeding: list[asyncio.Task[None]] = []
 
     def stop() -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 from openapi_spec_validator import validate
 
-from supervisor.web.api import MOST
+from supervisor.store.calls import MOST_ROWS
 from supervisor.web.openapi import document
 from tests.service.support import Queue, artifact
 from tests.web.support import SQUARE, WITH_TOKEN, Site, ids, web_service
@@ -133,7 +133,7 @@ def test_a_file_outside_the_directory_is_not_served(site: Site) -> None:
 
 WRONG = [
     ("/api/jobs?limit=0", 422, "limit"),
-    (f"/api/jobs?limit={MOST + 1}", 422, "limit"),
+    (f"/api/jobs?limit={MOST_ROWS + 1}", 422, "limit"),
     ("/api/jobs?limit=" + "9" * 5000, 422, "limit"),
     ("/api/jobs?status=done", 422, "status"),
     ("/api/jobs?before=x", 422, "before"),
