@@ -23,6 +23,7 @@ import structlog
 
 from supervisor import journal
 from supervisor.log_stream import LogStream
+from supervisor.plain_text import escaped
 
 _STDERR = 2
 Render = Callable[[dict[str, Any]], bytes]
@@ -38,11 +39,22 @@ def _json(event: dict[str, Any]) -> bytes:
 
 @functools.cache
 def _renderer() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(colors=os.isatty(_STDERR))
+    # Of tracebacks the plain kind: the other one prints the local variables of each frame, passwords among them.
+    return structlog.dev.ConsoleRenderer(
+        colors=os.isatty(_STDERR), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+    )
 
 
 def _for_people(event: dict[str, Any]) -> bytes:
-    return f"{_renderer()(None, '', event)}\n".encode(errors="backslashreplace")
+    tame = {escaped(str(key)): _tame(key, value) for key, value in event.items()}
+    return f"{_renderer()(None, '', tame)}\n".encode(errors="backslashreplace")
+
+
+def _tame(key: object, value: object) -> object:
+    """Return a value that does nothing to a terminal: much of what is logged was written by strangers."""
+    if isinstance(value, bool | int | float | None):
+        return value
+    return escaped(value if isinstance(value, str) else repr(value), lines=key in {"exception", "stack"})
 
 
 _render: Render = _json
@@ -173,13 +185,8 @@ def configure(level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _in_order,
     ]
-    if form == "console":
-        # It writes a traceback in its own way.
-        _render = _for_people
-    else:
-        _render = _json
-        processors.append(structlog.processors.format_exc_info)
-    processors.append(_whole)
+    _render = _for_people if form == "console" else _json
+    processors += [structlog.processors.format_exc_info, _whole]
     logger = _journal() if form == "journal" else _Lines(_stream(), _render)
     structlog.configure(
         processors=processors,

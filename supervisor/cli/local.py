@@ -18,6 +18,7 @@ from supervisor.cli.views import progress_view
 from supervisor.demo import JOBS, DemoJob, enqueue_all, settings_for_demo
 from supervisor.errors import ConfigurationError
 from supervisor.local import embedded_database, fetch, scratch_directory, work_off
+from supervisor.plain_text import escaped
 from supervisor.settings import Settings, load
 from supervisor.store.client import Client
 
@@ -97,7 +98,7 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
             raise
     if row is None or row["status"] != "completed":
         failure, error = (row["failure"], row["error"]) if row else ("gone", "the job was removed")
-        print(f"{failure or 'cancelled'}: {error or ''}", file=sys.stderr)  # noqa: T201 - the answer to who waits
+        print(escaped(f"{failure or 'cancelled'}: {error or ''}", lines=True), file=sys.stderr)  # noqa: T201 - the answer to who waits
         raise typer.Exit(1)
     fetch(row, output)
     print(output)  # noqa: T201
@@ -138,7 +139,7 @@ def demo(
         failed = _conclude(jobs, rows, out)
     seconds = time.monotonic() - started
     if keep:
-        console.print(f"the database is kept in {out / 'database'}", highlight=False)
+        console.print(f"the database is kept in {out / 'database'}", highlight=False, markup=False, emoji=False)
     if failed:
         print(f"the demo did not go as it should in {seconds:.1f} s: {', '.join(failed)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1)
@@ -156,7 +157,8 @@ def _conclude(jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Pa
             file = str(out / job.name)
         if not job.as_expected(row):
             failed.append(job.name)
-        what = f"{row['failure']}: {(row['error'] or '').splitlines()[0]}" if row["failure"] else job.tells(row)
+        reason = (row["error"] or "").partition("\n")[0]
+        what = f"{row['failure']}: {reason}" if row["failure"] else job.tells(row)
         told.append((job.name, row["kind"], row["status"], str(row["attempts"]), what, file))
     print_table(("job", "kind", "status", "attempts", "what happened", "file"), told, free=2)
     return failed

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 # All of it is a stranger's: no script of it may run.
 _STRANGERS_FILE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 _PIECE = 1024 * 1024
 """Bytes of one request."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -39,7 +40,7 @@ async def artifact_of(job: JobStatus, request: Request, store: ArtifactStore) ->
     if url is None or job.content_type is None:
         return problem(404, f"the job has no artifact: its status is {job.status}")
     media_type = served_as(job.content_type)
-    name = url.rpartition("/")[2]
+    name = _NOT_IN_NAMES.sub("_", url.rpartition("/")[2])
     disposition = "inline" if essence(media_type) in SHOWN else "attachment"
     headers = {
         "content-type": media_type,
@@ -48,10 +49,7 @@ async def artifact_of(job: JobStatus, request: Request, store: ArtifactStore) ->
         "cache-control": "private, max-age=31536000, immutable",
     }
     if (path := store.file(url)) is not None:
-        return _File(
-            path, media_type=media_type, filename=path.name, content_disposition_type=disposition, headers=headers
-        )
-    # The name is one that we made: it needs no quoting.
+        return _File(path, media_type=media_type, filename=name, content_disposition_type=disposition, headers=headers)
     headers["content-disposition"] = f'{disposition}; filename="{name}"'
     return await _object(job, url, request, store, headers)
 
