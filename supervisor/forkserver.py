@@ -28,6 +28,7 @@ from renderer.limits import SpecLimits
 from supervisor import orphans
 from supervisor.child_process import ChildProcess, ExitStatus, number_here
 from supervisor.errors import ExpectedError
+from supervisor.relay import Relay
 from supervisor.settings import Settings
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ class ForkServer:
         self._spawning: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._running: dict[int, asyncio.Future[ExitStatus]] = {}
         self._pidfd = -1
+        self._words = Relay(self._loop)
         self.died: asyncio.Future[None] = self._loop.create_future()
         self.kinds: dict[str, KindInfo] = {}
         self.failed_kinds: dict[str, str] = {}
@@ -94,13 +96,14 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._sock = ours
-        with theirs:
+        with theirs, self._words.writer() as words:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - a thread of the loop's must not be its parent: PDEATHSIG
                 [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), str(os.getpid()), self._import_path()],
                 pass_fds=[theirs.fileno()],
                 env=sandbox.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=words,
                 start_new_session=True,
             )
         orphans.started(self._process.pid)
@@ -253,6 +256,7 @@ class ForkServer:
         """Take note that the socket is closed: the process is gone or going, and its children with it."""
         if self._sock is None:
             return
+        self._words.read_rest()
         self._loop.remove_reader(self._sock)
         self._sock.close()
         self._sock = None
@@ -275,6 +279,7 @@ class ForkServer:
         """End the fork server and so all of its children; wait until they are gone."""
         self._lost()
         if self._process is None:
+            self._words.close()
             return
         # Closing the socket has told it to end its children and go; it is not waited for longer than a moment.
         try:
@@ -288,3 +293,5 @@ class ForkServer:
             await asyncio.to_thread(select.select, [self._pidfd], [], [], 5)
             os.close(self._pidfd)
             self._pidfd = -1
+        self._words.read_rest()
+        self._words.close()

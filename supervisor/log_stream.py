@@ -173,11 +173,18 @@ def _writer(descriptor: int) -> tuple[Callable[[bytes], int], int | None, Callab
     if not stat.S_ISFIFO(mode) and not os.isatty(descriptor):
         # A file, which never waits for a reader; or a device such as /dev/null.
         return lambda data: os.write(descriptor, data), None, _let_go
-    try:
-        ours = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
+    ours = opened_again(descriptor)
+    if ours is None:
         return lambda data: _piece(descriptor, data), descriptor, _let_go
     return lambda data: os.write(ours, data), ours, lambda: os.close(ours)
+
+
+def opened_again(descriptor: int) -> int | None:
+    """Return a pipe or a terminal, opened once more and without waiting; None where that cannot be had."""
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _piece(descriptor: int, data: bytes) -> int:

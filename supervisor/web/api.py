@@ -105,12 +105,12 @@ class Api:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
-        done = await self._desk.ask(calls.cancel(one_job(request)))
+        done = await self._desk.ask(calls.cancel(one_job(request)), first=True)
         return _json({"id": request.path_params["id"], "cancelled": done})
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        redriven = await self._desk.ask(calls.redrive(one_job(request)))
+        redriven = await self._desk.ask(calls.redrive(one_job(request)), first=True)
         return _json({"id": redriven})
 
     async def _find(self, request: Request) -> JobStatus | None:

@@ -112,13 +112,13 @@ class Dashboard:
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        job_id = await self._desk.ask(calls.redrive(one_job(request)))
+        job_id = await self._desk.ask(calls.redrive(one_job(request)), first=True)
         return self._done(request, job_id, "is in the queue again")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
         job_id = one_job(request)
-        if not await self._desk.ask(calls.cancel(job_id)):
+        if not await self._desk.ask(calls.cancel(job_id), first=True):
             raise Refused("a job must be queued or running to be cancelled, this one is finished or unknown")
         return self._done(request, job_id, "is cancelled")
 
