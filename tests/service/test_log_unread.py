@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.service.support import PATIENCE, Queue, Service
+from tests.prepared import CHECKOUT
+from tests.service.support import PATIENCE, WITHOUT_SCENE, Queue, Service
 from tests.web.support import free_port
 
 JOBS = 40
@@ -155,3 +156,21 @@ def test_the_service_goes_on(
             assert service.process.wait(PATIENCE) == 0
     lines = [json.loads(line) for line in text.replace(b"\r\n", b"\n").splitlines() if line.startswith(b"{")]
     assert [line["lines_dropped"] > 0 for line in lines if line["event"] == "log.lines_dropped"] == [True]
+
+
+def test_the_fork_server_does_not_wait_for_a_reader_either(database: str, tmp_path: Path) -> None:
+    """A plug-in that writes more than a pipe holds while it is imported, and then fails: the service starts without it."""
+    (tmp_path / "talks.py").write_text("import os\nfor _ in range(100): os.write(2, b'x' * 4000)\n1 / 0\n")
+    settings: dict[str, Any] = {
+        "PYTHONPATH": f"{CHECKOUT}:{tmp_path}",
+        "RENDER_PLUGINS": f"{WITHOUT_SCENE},talks=talks:render",
+        "RENDER_LOG_FORMAT": "json",
+    }
+    with (
+        full_pipe() as log,
+        Unread(log.stderr, database, tmp_path, **settings) as service,
+        Queue(database) as queue,
+    ):
+        service.ready()
+        assert queue.final(queue.enqueue("noop", {}))["status"] == "completed"
+        assert service.stop() == 0
