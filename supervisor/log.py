@@ -70,7 +70,7 @@ def _dropped(count: int) -> bytes:
 def _stream() -> LogStream:
     """Return the stream of this process; it is opened when the log is first set up."""
     stream = LogStream(_STDERR, _dropped)
-    atexit.register(stream.close)
+    atexit.register(stream.finish)
     return stream
 
 
@@ -122,6 +122,11 @@ class _StandardError(io.TextIOBase):
 def never_wait() -> None:
     """Have nothing that this process prints to standard error wait for a reader: a service must not stop for its log."""
     sys.stderr = _StandardError(_stream())
+
+
+def descriptor() -> int:
+    """Return what a crash may write its last words to, without waiting where that can be had."""
+    return _stream().descriptor
 
 
 def drain_on(loop: asyncio.AbstractEventLoop) -> None:

@@ -43,6 +43,7 @@ class LogStream:
     def __init__(self, descriptor: int, tell: Callable[[int], bytes]) -> None:
         self.tell = tell
         """Returns the line that says how many were dropped."""
+        self._given = descriptor
         self._write, self._watched, self._close = _writer(descriptor)
         self._kept: collections.deque[bytes] = collections.deque()
         self._bytes = 0
@@ -72,13 +73,25 @@ class LogStream:
             if self._kept and self._loop is not None:
                 self._wait_for_room()
 
-    def close(self) -> None:
-        """Write what is kept, as far as there is room within a moment; write nothing more."""
+    @property
+    def descriptor(self) -> int:
+        """What may be written to without waiting, where there is such a thing: for the last words of a crash."""
+        return self._given if self._watched is None else self._watched
+
+    def finish(self) -> None:
+        """Write what is kept, as far as there is room within a moment."""
         deadline = time.monotonic() + _GOODBYE_SECONDS
         with self._lock:
+            self._busy = True
             while not self._flush() and self._watched is not None and (left := deadline - time.monotonic()) > 0:
-                if not has_room(self._watched, left):
+                if not has_room(self._watched, left) or not self._gets_on():
                     break
+            self._busy = False
+
+    def close(self) -> None:
+        """Write what is kept as above, and nothing more."""
+        self.finish()
+        with self._lock:
             self._close()
             self._write = _nothing
 
@@ -112,6 +125,11 @@ class LogStream:
                 self._bytes += len(rest)
                 return False
         return True
+
+    def _gets_on(self) -> bool:
+        """Whether a write is possible that was not before: a pipe without a reader has room, and takes nothing."""
+        before = self._bytes
+        return self._flush() or self._bytes < before
 
     def _try(self, data: bytes) -> bytes:
         """Write as much as there is room for; return the rest."""
@@ -147,8 +165,9 @@ class LogStream:
     def _has_room(self) -> None:
         """Write what is kept. A pipe that fails, its reader gone, is always writable: it is left to the next line."""
         with self._lock:
-            before = self._bytes
+            before, self._busy = self._bytes, True
             done = self._flush()
+            self._busy = False
             if (done or self._bytes == before) and self._loop is not None and self._watched is not None:
                 self._loop.remove_writer(self._watched)
                 self._waiting = False

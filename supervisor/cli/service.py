@@ -24,8 +24,6 @@ from supervisor.store.kinds import register_plugins
 _HURRY_SECONDS = 10.0
 """How long the end may take when it was asked for twice; it takes a second where nothing is stuck."""
 
-_STDERR = 2
-
 _COLLECT_AFTER = 20_000
 """New objects until the collector looks for cycles; a claim of hundreds of jobs brings as many, and none of them in one."""
 
@@ -72,12 +70,12 @@ def run() -> None:
 
     Example: `DATABASE_URL=postgresql://render@db/app jobsupervisor run`
     """
+    log.never_wait()
     settings = load()
     log.configure(settings.log_level, settings.log_format)
-    log.never_wait()
     settings.require_database()
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
-    faulthandler.enable(_STDERR)
+    faulthandler.enable(log.descriptor())
     asyncio.run(_serve(settings))
 
 
