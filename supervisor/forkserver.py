@@ -28,6 +28,7 @@ from renderer.limits import SpecLimits
 from supervisor import orphans
 from supervisor.child_process import ChildProcess, ExitStatus, number_here
 from supervisor.errors import ExpectedError
+from supervisor.relay import Relay
 from supervisor.settings import Settings
 from supervisor.stopping import KILLED_SECONDS
 
@@ -86,6 +87,7 @@ class ForkServer:
         self._pidfd = -1
         self.lost_numbers: set[int] = set()
         """Numbers of children that run, or did, and could not be taken; each is free when the child's end is told."""
+        self._words = Relay(self._loop)
         self.died: asyncio.Future[None] = self._loop.create_future()
         self.kinds: dict[str, KindInfo] = {}
         self.failed_kinds: dict[str, str] = {}
@@ -105,8 +107,11 @@ class ForkServer:
             raise ForkServerFailed(f"the fork server could not be started: {error}") from error
         ours.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._sock = ours
-        with theirs:
-            self._process = self._exec(theirs)
+        try:
+            with theirs, self._words.writer() as words:
+                self._process = self._exec(theirs, words)
+        except OSError as error:
+            raise ForkServerFailed(f"the fork server could not be started: {error}") from error
         orphans.started(self._process.pid)
         self._loop.add_reader(ours, self._readable)
         await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
@@ -122,8 +127,8 @@ class ForkServer:
         for name, problem in self.failed_kinds.items():
             log.error("kind.unavailable", kind=name, problem=problem)
 
-    def _exec(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        """Start the process. Raises ForkServerFailed."""
+    def _exec(self, theirs: socket.socket, words: int) -> subprocess.Popen[bytes]:
+        """Start the process, with a pipe for its standard error. Raises ForkServerFailed."""
         try:
             # Not in a thread of the loop's, which would be its parent: PDEATHSIG.
             return subprocess.Popen(
@@ -132,6 +137,7 @@ class ForkServer:
                 env=sandbox.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=words,
                 start_new_session=True,
             )
         except OSError as error:
@@ -306,6 +312,7 @@ class ForkServer:
         """Take note that the socket is closed: the process is gone or going, and its children with it."""
         if self._sock is None:
             return
+        self._words.read_rest()
         self._loop.remove_reader(self._sock)
         self._sock.close()
         self._sock = None
@@ -328,6 +335,7 @@ class ForkServer:
         """End the fork server and so all of its children; wait until they are gone."""
         self._lost()
         if self._process is None:
+            self._words.close()
             return
         # Closing the socket has told it to end its children and go; it is not waited for longer than a moment.
         try:
@@ -346,6 +354,8 @@ class ForkServer:
             await asyncio.to_thread(_has_ended, self._pidfd, KILLED_SECONDS)
             os.close(self._pidfd)
             self._pidfd = -1
+        self._words.read_rest()
+        self._words.close()
 
 
 def _has_ended(pidfd: int, seconds: float) -> bool:

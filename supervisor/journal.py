@@ -12,11 +12,12 @@ import os
 import re
 import socket
 import struct
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
+
+from supervisor.log_stream import LogStream
 
 _ADDRESS = "/run/systemd/journal/socket"
 _BUFFER = 8 * 1024 * 1024
@@ -31,8 +32,8 @@ _MOST = 64  # characters of a field's name
 def is_our_stderr() -> bool:
     """Whether standard error leads to the journal, as the service manager says (systemd.exec(5), $JOURNAL_STREAM)."""
     try:
-        found = os.fstat(sys.stderr.fileno())
-    except (OSError, ValueError):
+        found = os.fstat(2)
+    except OSError:
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
@@ -40,7 +41,8 @@ def is_our_stderr() -> bool:
 class JournalLogger:
     """What structlog writes to: one method for all levels, which takes the whole event."""
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, otherwise: Callable[[dict[str, Any]], None], address: str | None = None) -> None:
+        self._otherwise = otherwise
         self._address = address or _ADDRESS
         self._lost = 0
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
@@ -53,10 +55,10 @@ class JournalLogger:
             self._sock.sendto(datagram(fields), self._address)
         except BlockingIOError:
             self._lost += 1
+            LogStream.dropped += 1
             return
         except OSError:
-            sys.stderr.buffer.write(orjson.dumps(fields, default=str) + b"\n")
-            sys.stderr.buffer.flush()
+            self._otherwise(fields)
         self._lost = 0
 
     def close(self) -> None:

@@ -31,6 +31,22 @@ def can_be_stopped() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
+def has_streams() -> None:
+    """Have standard input, output and error open, where whoever started this closed them.
+
+    The next file that is opened would get their number: a log line would go into a connection to the database.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free is this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - the function's own signature
+    # Python has None there; to print to it would be to print to standard output.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open as long as the process is
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)  # as a shell tells the end by a signal
 
@@ -54,6 +70,7 @@ def shadowed_by() -> str | None:
 def main() -> int:
     """Run the command line, or say in one line why not."""
     can_be_stopped()
+    has_streams()
     if reason := shadowed_by():
         print(  # noqa: T201 - there is no command line yet that could say it
             f"jobsupervisor: {reason}. Install jobsupervisor into a virtual environment of its own, "

@@ -11,9 +11,8 @@ from supervisor.cli.options import age, job_id
 from supervisor.cli.tables import one_line, print_table
 from supervisor.errors import ConfigurationError, ExpectedError
 from supervisor.settings import load
+from supervisor.store.calls import MOST_LISTED, MOST_REDRIVEN
 from supervisor.store.client import Client
-
-_MOST = 1_000_000
 
 app = typer.Typer(help="Work the dead-letter table.", no_args_is_help=True)
 
@@ -26,7 +25,7 @@ def list_(
     *,
     kind: Kind = None,
     failure: Failure = None,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: a list.")] = False,
 ) -> None:
     """List dead letters, newest first.
@@ -79,7 +78,7 @@ def redrive(
     kind: Kind = None,
     failure: Failure = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, up to the limit.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="At most so many, oldest first.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_REDRIVEN, help="At most so many, oldest first.")] = 100,
 ) -> None:
     """Put one dead letter back into the queue, or those of a kind or failure.
 

@@ -10,6 +10,7 @@ import typer
 
 from supervisor.cli.options import pairs, parse_json, read_json
 from supervisor.errors import ConfigurationError
+from supervisor.plain_text import escaped
 from supervisor.settings import load
 from supervisor.store.client import Client
 
@@ -70,9 +71,9 @@ def _report(row: dict[str, Any] | None) -> None:
     """Print where the artifact is, or why there is none and exit 1."""
     if row is not None and row["status"] == "completed":
         if row["output_url"]:
-            print(row["output_url"])  # noqa: T201
+            print(escaped(row["output_url"]))  # noqa: T201
         return
     status = row["status"] if row else "gone"
     reason = f": {row['failure']}: {row['error']}" if row and row["failure"] else ""
-    print(f"{status}{reason}", file=sys.stderr)  # noqa: T201
+    print(escaped(f"{status}{reason}", lines=True), file=sys.stderr)  # noqa: T201
     raise typer.Exit(1)

@@ -20,6 +20,7 @@ from supervisor.demo import JOBS, DemoJob, enqueue_all, settings_for_demo
 from supervisor.errors import ConfigurationError
 from supervisor.fetching import fetch
 from supervisor.local import embedded_database, scratch_directory, work_off
+from supervisor.plain_text import escaped
 from supervisor.settings import Settings, load
 from supervisor.store.client import Client
 
@@ -99,7 +100,7 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
             raise
     if row is None or row["status"] != "completed":
         failure, error = (row["failure"], row["error"]) if row else ("gone", "the job was removed")
-        print(f"{failure or 'cancelled'}: {error or ''}", file=sys.stderr)  # noqa: T201 - the answer to who waits
+        print(escaped(f"{failure or 'cancelled'}: {error or ''}", lines=True), file=sys.stderr)  # noqa: T201 - the answer to who waits
         raise typer.Exit(1)
     fetch(artifact_store(settings), row, output)
     print(output)  # noqa: T201
@@ -140,7 +141,7 @@ def demo(
         failed = _conclude(artifact_store(settings), jobs, rows, out)
     seconds = time.monotonic() - started
     if keep:
-        console.print(f"the database is kept in {out / 'database'}", highlight=False)
+        console.print(f"the database is kept in {out / 'database'}", highlight=False, markup=False, emoji=False)
     if failed:
         print(f"the demo did not go as it should in {seconds:.1f} s: {', '.join(failed)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1)
@@ -158,7 +159,8 @@ def _conclude(store: ArtifactStore, jobs: dict[str, DemoJob], rows: dict[str, di
             file = str(out / job.name)
         if not job.as_expected(row):
             failed.append(job.name)
-        what = f"{row['failure']}: {(row['error'] or '').splitlines()[0]}" if row["failure"] else job.tells(row)
+        reason = (row["error"] or "").partition("\n")[0]
+        what = f"{row['failure']}: {reason}" if row["failure"] else job.tells(row)
         told.append((job.name, row["kind"], row["status"], str(row["attempts"]), what, file))
     print_table(("job", "kind", "status", "attempts", "what happened", "file"), told, free=2)
     return failed

@@ -68,13 +68,14 @@ def run() -> None:
 
     Example: `DATABASE_URL=postgresql://render@db/app jobsupervisor run`
     """
+    log.never_wait()
     settings = load()
     log.configure(settings.log_level, settings.log_format)
     settings.require_database()
     descriptors.raise_limit()
     descriptors.require(settings.concurrency)
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
-    faulthandler.enable()
+    faulthandler.enable(log.descriptor())
     # Never closed: an end that was begun may hang until the last thread of the interpreter has ended.
     last_resort = LastResort()
     last_resort.start()
@@ -82,7 +83,9 @@ def run() -> None:
 
 
 async def _serve(settings: Settings, last_resort: LastResort) -> None:
-    asyncio.get_running_loop().set_exception_handler(descriptors.tell_shortage)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(descriptors.tell_shortage)
+    log.drain_on(loop)
     supervisor = Supervisor(settings, on_end=last_resort.within)
     feeding: list[asyncio.Task[None]] = []
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from supervisor.classify import printable
 from supervisor.cli.tables import print_table
+from supervisor.plain_text import escaped
 from supervisor.settings import load
 from supervisor.store.client import Client
 
@@ -131,4 +132,4 @@ def _print(found: Status) -> None:
 
 
 def _say(text: str) -> None:
-    Console().print(text, markup=False, emoji=False, soft_wrap=True)
+    Console().print(escaped(text), markup=False, emoji=False, soft_wrap=True)

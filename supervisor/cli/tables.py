@@ -9,6 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from supervisor.plain_text import escaped
+
 _ROOM = 30
 """Columns that a terminal's free text has at the least; a narrower terminal wraps the lines by itself."""
 _WIDEST = 100_000
@@ -17,7 +19,7 @@ _WIDEST = 100_000
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], *, free: int = 0) -> None:
     """Print rows; the last `free` columns are text that may be folded, where a terminal is too narrow for it.
 
-    Cells are text as it is: what looks like markup in a stranger's error is none.
+    Cells are text: what looks like markup in a stranger's error is none, and what would control a terminal is spelled out.
     """
     console = Console()
     width = max(console.width, _least(headers, rows, free)) if console.is_terminal else _WIDEST
@@ -51,5 +53,5 @@ def table_of(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], free:
     for number, header in enumerate(headers):
         table.add_column(header, no_wrap=number < len(headers) - free, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(escaped(cell)) for cell in row))
     return table

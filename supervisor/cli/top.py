@@ -19,6 +19,7 @@ from rich.text import Text
 from supervisor.cli.status import JOB_HEADERS, SUPERVISOR_HEADERS, ChildProcess, Status
 from supervisor.cli.tables import table_of
 from supervisor.errors import ConfigurationError, DatabaseUnreachable
+from supervisor.plain_text import escaped
 from supervisor.settings import load
 from supervisor.store.client import Client
 
@@ -46,7 +47,7 @@ def top(*, every: Annotated[float, typer.Option(min=0.2, help="Seconds between t
                         if _quit_within(max(every, (time.monotonic() - started) / _SHARE)):
                             return
             except DatabaseUnreachable as error:
-                live.update(Text(f"{error}\ntrying again", style="red"), refresh=True)
+                live.update(Text(f"{escaped(str(error))}\ntrying again", style="red"), refresh=True)
                 if _quit_within(max(every, 1.0)):
                     return
 
@@ -72,7 +73,7 @@ class _Screen:
         ]
         self._used, self._at = {child.pid: child.cpu_seconds for child in found.children}, now
         return Group(
-            Text(found.flow_line),
+            Text(escaped(found.flow_line)),
             Text(),
             table_of(JOB_HEADERS, found.job_rows) if found.jobs else Text("no jobs"),
             Text(),

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from supervisor.local import FINAL, View
 from supervisor.model import Ending
+from supervisor.plain_text import escaped
 
 _STEP = 0.25
 """Plain lines are written at quarters: enough to see that it lives, few enough for a log."""
@@ -28,7 +29,7 @@ class _Bars:
     def __init__(self, progress: Progress, names: Mapping[str, str]) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {
-            job_id: progress.add_task(name, total=1.0, word="") for job_id, name in names.items()
+            job_id: progress.add_task(escaped(name), total=1.0, word="") for job_id, name in names.items()
         }
 
     def moved(self, job_id: str, fraction: float) -> None:
@@ -50,7 +51,9 @@ class _Lines:
         self._next: dict[str, float] = dict.fromkeys(names, _STEP)
 
     def _say(self, job_id: str, text: str) -> None:
-        self._console.print(f"{self._names[job_id]}: {text}", highlight=False, markup=False, soft_wrap=True)
+        self._console.print(
+            f"{escaped(self._names[job_id])}: {text}", highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
 
     def moved(self, job_id: str, fraction: float) -> None:
         if fraction >= self._next[job_id]:
@@ -72,11 +75,11 @@ def progress_view(names: Mapping[str, str]) -> Iterator[View]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[word]}"),
+        TextColumn("{task.fields[word]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield _Bars(progress, names)

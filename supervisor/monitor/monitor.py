@@ -18,6 +18,7 @@ from supervisor.alerts.alerts import Alerts
 from supervisor.child import Child
 from supervisor.dispatcher import Dispatcher
 from supervisor.link import Link
+from supervisor.log_stream import LogStream
 from supervisor.monitor.figures import Figures
 from supervisor.pool import Pool
 from supervisor.store.queue import QueueStore
@@ -100,6 +101,11 @@ class Monitor(Collector):
         for name, count in sent.copy().items():
             statements.add_metric([name], count)
         yield statements
+        lines = CounterMetricFamily(
+            "jobsupervisor_log_lines_dropped", "Log lines that were dropped because nobody took them"
+        )
+        lines.add_metric([], LogStream.dropped)
+        yield lines
         yield from self._of_children()
         running, waiting, owed = self.dispatcher.counts
         yield _gauge("jobs_running", "Jobs that children of this supervisor have", {(): running})

@@ -7,6 +7,7 @@ the search path of a connection that belongs to somebody else stays as it is.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -22,6 +23,16 @@ from supervisor.store.statements import query
 
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
+
+MOST_ROWS = 200
+"""Rows of a list that is asked for over HTTP: the loop makes the answer in one piece."""
+MOST_LISTED = 10_000
+"""Rows of a list on the command line, which is a process of its own."""
+MOST_REDRIVEN = 1_000_000
+"""Dead letters that one command puts back; of each there is only its id."""
+MOST_ATTEMPTS = 100
+"""The last attempts of a job, over HTTP."""
+_ID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,21 @@ FIND_SCHEMA = Call("public_schema", {}, _schema)
 """Asks for the schema of the public functions. Raises SchemaError where there is none."""
 
 
-def job_uuid(job_id: UUID | str) -> UUID:
+def job_uuid(job_id: object) -> UUID:
     """Return a job's id. Raises Refused."""
-    try:
-        return job_id if isinstance(job_id, UUID) else UUID(job_id)
-    except (ValueError, AttributeError, TypeError):
-        raise Refused(f"job_id must be a UUID, got {job_id!r}", hint="Pass what enqueue returned.") from None
+    if isinstance(job_id, UUID):
+        return job_id
+    # Python's own reading takes digits of every script, underscores, braces and signs.
+    if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
+        raise Refused(f"job_id must be a UUID, got {str(job_id)[:100]!r}", hint="Pass what enqueue returned.")
+    return UUID(job_id)
+
+
+def bounded(limit: int, most: int = MOST_ROWS) -> int:
+    """Return how many rows a list may have. Raises Refused: every list goes through here, whoever asks for it."""
+    if not 1 <= limit <= most:
+        raise Refused(f"limit must be from 1 to {most}, got {limit}")
+    return limit
 
 
 def _uuid(value: object) -> UUID:
@@ -97,8 +117,13 @@ def jobs_list(
 ) -> Call[list[JobStatus]]:
     """Look at jobs, newest first; `before` is the last of the page before."""
     filters = {"status": status, "kind": kind, "user_id": user_id, "correlation_id": correlation_id}
-    page = {"before": before, "limit": limit}
+    page = {"before": before, "limit": bounded(limit)}
     return Call("jobs_list", filters | page, lambda found: [job_status(row) for row in found])
+
+
+def attempts(job_id: UUID, limit: int = MOST_ATTEMPTS) -> Call[Rows]:
+    """Look at the last attempts of a job, in their order."""
+    return rows("attempts_last", {"id": job_id, "limit": bounded(limit)})
 
 
 def cancel(job_id: UUID | str) -> Call[bool]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from supervisor.store import calls
-from supervisor.store.calls import FIND_SCHEMA
+from supervisor.store.calls import FIND_SCHEMA, MOST_LISTED, MOST_REDRIVEN, bounded
 from supervisor.store.connection import connect
 from supervisor.store.job_status import ended_job
 from supervisor.store.kinds import plugin_kinds
@@ -103,7 +103,7 @@ class Client:
 
     def dead_letters(self, kind: str | None, failure: str | None, limit: int) -> list[dict[str, Any]]:
         """Return dead letters, newest first."""
-        return self._rows("dead_letters", kind=kind, failure=failure, limit=limit)
+        return self._rows("dead_letters", kind=kind, failure=failure, limit=bounded(limit, MOST_LISTED))
 
     def dead_letter(self, job_id: str) -> dict[str, Any] | None:
         """Return one dead letter, whole."""
@@ -116,7 +116,7 @@ class Client:
 
     def redrive_many(self, kind: str | None, failure: str | None, limit: int) -> list[str]:
         """Put dead letters back into the queue, oldest first."""
-        rows = self._rows("redrive_many", kind=kind, failure=failure, limit=limit)
+        rows = self._rows("redrive_many", kind=kind, failure=failure, limit=bounded(limit, MOST_REDRIVEN))
         return [str(row["redrive_render"]) for row in rows]
 
     def purge(self, seconds: float) -> int:

@@ -20,6 +20,7 @@ from supervisor.store.calls import FIND_SCHEMA, Call
 from supervisor.store.connection import connect_async, execute, is_pooled
 from supervisor.store.own_connection import is_broken
 from supervisor.store.statements import sent
+from supervisor.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -39,17 +40,17 @@ class Desk:
         self._database_is_up = database_is_up
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._schema = ""
-        self._lock = asyncio.Lock()
+        self._lock = Turns()
         self._closing: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, call: Call[T]) -> T:
-        """Send one call and return its answer."""
+    async def ask(self, call: Call[T], *, first: bool = False) -> T:
+        """Send one call and return its answer; `first`: before the questions that wait, for what changes something."""
         if not self._database_is_up():
             raise DatabaseUnreachable("the database must be reachable, and is away just now; ask /api/health why")
         if not self._allowed:
             raise DatabaseUnreachable("lists take a connection more: RENDER_MAX_CONNECTIONS must be above what is used")
-        async with self._use() as connection:
+        async with self._use(first=first) as connection:
             if not self._schema:
                 self._schema = await send(connection, FIND_SCHEMA)
             sent[call.name] += 1
@@ -60,10 +61,10 @@ class Desk:
                 raise
 
     @asynccontextmanager
-    async def _use(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def _use(self, *, first: bool) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Yield the connection. Critical section: whether it is open, and the one statement of the block."""
         try:
-            await asyncio.wait_for(self._lock.acquire(), _QUEUE_SECONDS)
+            await asyncio.wait_for(self._lock.take(first=first), _QUEUE_SECONDS)
         except TimeoutError:
             raise DatabaseUnreachable("too many ask, or old jobs are being dropped; ask again in a moment") from None
         try:
@@ -76,7 +77,7 @@ class Desk:
             finally:
                 self._closing = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle)
         finally:
-            self._lock.release()
+            self._lock.leave()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:

@@ -16,14 +16,13 @@ from supervisor.monitor.monitor import Monitor
 from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.job_status import JobStatus
-from supervisor.store.refused import Refused
 from supervisor.web.artifact import artifact_of
-from supervisor.web.asking import answered, one_job, one_status, page_before
+from supervisor.web.asking import STATUSES, answered, one_job
 from supervisor.web.guard import problem
 from supervisor.web.openapi import document
+from supervisor.web.parameters import Parameters
 
-MOST = 200
-"""Jobs of one page."""
+_OF_A_PAGE = ("status", "kind", "user_id", "correlation_id", "before", "limit")
 
 
 class Api:
@@ -74,26 +73,19 @@ class Api:
 
     async def jobs(self, request: Request) -> Response:
         """Return a page of jobs, newest first."""
-        if unknown := set(request.query_params) - {"status", "kind", "user_id", "correlation_id", "before", "limit"}:
-            raise Refused(f"no such parameter: {', '.join(sorted(unknown))[:100]}")
-        # One that is empty counts as not given, as a form sends what nobody filled in.
-        query = {name: value for name, value in request.query_params.items() if value}
-        status = one_status(query.get("status"))
-        limit = query.get("limit", "50")
-        if not limit.isdecimal() or not 1 <= int(limit[:6]) <= MOST:
-            raise Refused(f"limit must be from 1 to {MOST}, got {limit[:100]!r}")
-        before = page_before(query.get("before"))
+        asked = Parameters(request, _OF_A_PAGE)
+        limit = asked.number("limit", 50, calls.MOST_ROWS)
         found = await self._desk.ask(
             calls.jobs_list(
-                status=status,
-                kind=query.get("kind"),
-                user_id=query.get("user_id"),
-                correlation_id=query.get("correlation_id"),
-                before=before,
-                limit=int(limit),
+                status=asked.choice("status", STATUSES),
+                kind=asked.text("kind"),
+                user_id=asked.text("user_id"),
+                correlation_id=asked.text("correlation_id"),
+                before=asked.job("before"),
+                limit=limit,
             )
         )
-        following = str(found[-1].id) if len(found) == int(limit) else None
+        following = str(found[-1].id) if len(found) == limit else None
         return _json({"jobs": [_row(job) for job in found], "before": following})
 
     async def job(self, request: Request) -> Response:
@@ -101,7 +93,7 @@ class Api:
         job = await self._find(request)
         if job is None:
             return _no_such_job(request)
-        attempts = await self._desk.ask(calls.rows("attempts", {"id": job.id}))
+        attempts = await self._desk.ask(calls.attempts(job.id))
         return _json(_row(job) | {"attempts_made": attempts})
 
     async def artifact(self, request: Request) -> Response:
@@ -113,12 +105,12 @@ class Api:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
-        done = await self._desk.ask(calls.cancel(one_job(request)))
+        done = await self._desk.ask(calls.cancel(one_job(request)), first=True)
         return _json({"id": request.path_params["id"], "cancelled": done})
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        redriven = await self._desk.ask(calls.redrive(one_job(request)))
+        redriven = await self._desk.ask(calls.redrive(one_job(request)), first=True)
         return _json({"id": redriven})
 
     async def _find(self, request: Request) -> JobStatus | None:

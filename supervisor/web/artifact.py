@@ -16,39 +16,40 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from supervisor.artifacts import ArtifactStore
-from supervisor.media_types import essence
+from supervisor.media_types import SHOWN, essence, served_as
 from supervisor.store.job_status import JobStatus
 from supervisor.web.guard import problem
 
 log = structlog.get_logger()
 
-# What a browser may show in place; anything else is a download. All of it is a stranger's: no script of it may run.
-_SHOWN = ("image/", "video/", "audio/", "application/pdf", "text/plain")
+# All of it is a stranger's: no script of it may run.
 _STRANGERS_FILE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 _PIECE = 1024 * 1024
 """Bytes of one request."""
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_MOST_RANGES = 8
+"""Of one request; each is a piece of the answer with a head of its own, and all of them are sorted in the loop."""
 _RANGES = re.compile(rb"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*", re.ASCII)
 _ONE_RANGE = re.compile(rb"(\d*)-(\d*)")
 
 
 async def artifact_of(job: JobStatus, request: Request, store: ArtifactStore) -> Response:
     """Return a job's artifact, whole or the range that is asked for; or why there is none."""
-    url, media_type = job.output_url, job.content_type
-    if url is None or media_type is None:
+    url = job.output_url
+    if url is None or job.content_type is None:
         return problem(404, f"the job has no artifact: its status is {job.status}")
-    name = url.rpartition("/")[2]
-    disposition = "inline" if essence(media_type).startswith(_SHOWN) else "attachment"
+    media_type = served_as(job.content_type)
+    name = _NOT_IN_NAMES.sub("_", url.rpartition("/")[2])
+    disposition = "inline" if essence(media_type) in SHOWN else "attachment"
     headers = {
+        "content-type": media_type,
         "content-security-policy": _STRANGERS_FILE,
         # An attempt's artifact never changes.
         "cache-control": "private, max-age=31536000, immutable",
     }
     if (path := store.file(url)) is not None:
-        return _File(
-            path, media_type=media_type, filename=path.name, content_disposition_type=disposition, headers=headers
-        )
-    # The name is one that we made: it needs no quoting.
+        return _File(path, media_type=media_type, filename=name, content_disposition_type=disposition, headers=headers)
     headers["content-disposition"] = f'{disposition}; filename="{name}"'
     return await _object(job, url, request, store, headers)
 
@@ -79,10 +80,8 @@ async def _object(
     except OSError as error:
         return problem(503, f"the artifact cannot be had from {store.place} just now: {error}")
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=job.content_type)
-    return StreamingResponse(
-        _pieces(store, url, first, start, end), status_code=status, headers=headers, media_type=job.content_type
-    )
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_pieces(store, url, first, start, end), status_code=status, headers=headers)
 
 
 async def _pieces(store: ArtifactStore, url: str, first: bytes, start: int, end: int) -> AsyncIterator[bytes]:
@@ -122,6 +121,6 @@ class _File(FileResponse):
 
 def _is_range(value: bytes) -> bool:
     """Whether a Range header asks for bytes, in a form that can be answered (RFC 9110, 14.1.2)."""
-    if not _RANGES.fullmatch(value):
+    if value.count(b",") >= _MOST_RANGES or not _RANGES.fullmatch(value):
         return False
     return all(not (first and last) or int(first) <= int(last) for first, last in _ONE_RANGE.findall(value))

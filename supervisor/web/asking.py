@@ -1,4 +1,4 @@
-"""What both the API and the pages do with a request: its parameters, and an answer where it cannot be had."""
+"""What both the API and the pages do with a request: the job that it names, and an answer where it cannot be had."""
 
 from __future__ import annotations
 
@@ -21,23 +21,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def one_job(request: Request) -> UUID:
     """Return the job that the path names. Raises Refused."""
     return calls.job_uuid(request.path_params["id"])
-
-
-def page_before(job_id: str | None) -> UUID | None:
-    """Return the job that a page begins after, None for the first page. Raises Refused."""
-    if not job_id:
-        return None
-    try:
-        return calls.job_uuid(job_id)
-    except Refused:
-        raise Refused(f"before must be the id of a job, got {job_id[:100]!r}") from None
-
-
-def one_status(status: str | None) -> str | None:
-    """Return a status that is asked for, None for any. Raises Refused."""
-    if status is not None and status not in STATUSES:
-        raise Refused(f"status must be one of {', '.join(STATUSES)}, got {status[:100]!r}")
-    return status
 
 
 def answered(endpoint: Endpoint) -> Endpoint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,17 +15,16 @@ from supervisor.settings import Settings
 from supervisor.store import calls
 from supervisor.store.desk import Desk
 from supervisor.store.refused import Refused
-from supervisor.web.asking import STATUSES, Endpoint, answered, one_job, one_status, page_before
+from supervisor.web.asking import STATUSES, Endpoint, answered, one_job
 from supervisor.web.pages.errors import told
 from supervisor.web.pages.lists import PAGE, SharedLists, dead_letters_page, history, search
 from supervisor.web.pages.live import Live
 from supervisor.web.pages.static import static
 from supervisor.web.pages.stream import Stream
 from supervisor.web.pages.templates import page, prepare
+from supervisor.web.parameters import Parameters
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TEXT = 255
-"""No user or correlation id is longer."""
 
 
 class Dashboard:
@@ -74,20 +72,18 @@ class Dashboard:
 
     async def jobs(self, request: Request) -> Response:
         """Return a page of jobs: all, those of a status, or those that somebody searches for."""
-        query = request.query_params
-        text, status, kind = (query.get(name, "").strip() for name in ("q", "status", "kind"))
-        one_status(status or None)
-        if len(text) > _TEXT:
-            raise Refused(f"an id, user or correlation id has at most {_TEXT} characters, got {len(text)}")
-        before = page_before(query.get("before"))
+        asked = Parameters(request)
+        text, kind = ((asked.text(name) or "").strip() for name in ("q", "kind"))
+        status = asked.choice("status", STATUSES) or ""
+        before = asked.job("before")
         known = await self._desk.ask(calls.status(text)) if _UUID.fullmatch(text) else None
         if known is not None:
             return RedirectResponse(f"/jobs/{known.id}", 303)
         if text:
             found = await self._desk.ask(search(text, before))
         else:
-            asked = calls.jobs_list(status=status or None, kind=kind or None, before=before, limit=PAGE)
-            found = await self._desk.ask(asked)
+            page_of = calls.jobs_list(status=status or None, kind=kind or None, before=before, limit=PAGE)
+            found = await self._desk.ask(page_of)
         more = None
         if len(found) == PAGE:
             more = "/jobs?" + urlencode({"q": text, "status": status, "kind": kind, "before": str(found[-1].id)})
@@ -104,9 +100,9 @@ class Dashboard:
 
     async def dead_letters(self, request: Request) -> Response:
         """Return a page of dead letters, the last to die first."""
-        query = request.query_params
-        before = page_before(query.get("before"))
-        died_at = _time(query.get("died_at", "")) if before else None
+        asked = Parameters(request)
+        before = asked.job("before")
+        died_at = asked.time("died_at") if before else None
         letters = await self._desk.ask(dead_letters_page(PAGE, died_at, before))
         more = None
         if len(letters) == PAGE:
@@ -116,13 +112,13 @@ class Dashboard:
 
     async def redrive(self, request: Request) -> Response:
         """Put a dead letter back into the queue."""
-        job_id = await self._desk.ask(calls.redrive(one_job(request)))
+        job_id = await self._desk.ask(calls.redrive(one_job(request)), first=True)
         return self._done(request, job_id, "is in the queue again")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job."""
         job_id = one_job(request)
-        if not await self._desk.ask(calls.cancel(job_id)):
+        if not await self._desk.ask(calls.cancel(job_id), first=True):
             raise Refused("a job must be queued or running to be cancelled, this one is finished or unknown")
         return self._done(request, job_id, "is cancelled")
 
@@ -143,10 +139,3 @@ def shown(endpoint: Endpoint) -> Endpoint:
         return await answer(request)
 
     return show
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(f"died_at must be a time, got {text[:100]!r}") from None

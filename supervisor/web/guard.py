@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor.settings import Settings
 
-_OPEN = ("/api/health", "/api/metrics")
+_OPEN = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/metrics"})
 """For probes and scrapes, which have no token: they tell of no job."""
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     # The pages' own script and style, nothing from elsewhere, in no other site's frame.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 def is_open(path: str) -> bool:
     """Whether a path is for probes and scrapes, which ask without a token and by any name."""
-    return path.startswith(_OPEN)
+    return path in _OPEN
 
 
 class Guard:
@@ -72,7 +72,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        path, reads = scope["path"], scope["method"] in _READS
+        path, reads = scope["path"], scope["method"] in READS
         if is_open(path) and reads:
             return None
         host = _name(headers.get("host", ""))

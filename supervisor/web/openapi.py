@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from supervisor import __version__
+from supervisor.store.calls import MOST_ROWS
 
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -111,7 +112,7 @@ def document() -> dict[str, Any]:
                     _parameter("user_id", _TEXT, "Of this tenant"),
                     _parameter("correlation_id", _TEXT, "With this correlation id"),
                     _parameter("before", {"type": "string", "format": "uuid"}, "Enqueued before this job"),
-                    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "At most so many"),
+                    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, "At most so many"),
                 ],
             ),
             "/api/jobs/{id}": _get(

@@ -50,7 +50,7 @@ def test_a_strangers_object_runs_no_script(database: str, tmp_path: Path, s3: Ob
         queue.final(job)
         answer = client.get(f"/api/jobs/{job}/artifact")
         assert answer.text == script
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-type"] == "application/octet-stream"
         assert answer.headers["content-disposition"].startswith("attachment")
         assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -38,6 +38,8 @@ class Service:
 
     command: Sequence[str | Path] = (COMMAND, "run")
     process: Running
+    stderr: int | None = None
+    """Where its standard error leads; None for a file."""
 
     def __init__(self, url: str, directory: Path, **settings: object) -> None:
         self.artifacts = directory / "artifacts"
@@ -63,7 +65,7 @@ class Service:
         environment |= {name: str(value) for name, value in (defaults | settings).items()}
         with self.log.open("ab") as log:
             if self.command == Service.command:
-                self.process = start(["run"], environment, stderr=log.fileno())
+                self.process = start(["run"], environment, stderr=self.stderr or log.fileno())
             else:
                 self.process = subprocess.Popen(self.command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
         self._pidfd = os.pidfd_open(self.process.pid)

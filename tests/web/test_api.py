@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 from openapi_spec_validator import validate
 
-from supervisor.web.api import MOST
+from supervisor.store.calls import MOST_ROWS
 from supervisor.web.openapi import document
 from tests.service.support import Queue, artifact
 from tests.web.support import SQUARE, WITH_TOKEN, Site, ids, web_service
@@ -119,6 +119,70 @@ def test_a_strangers_artifact_runs_no_script(site: Site) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+EXECUTED = [
+    "text/html",
+    "TEXT/HTML; charset=utf-8",
+    "text/javascript",
+    "application/javascript",
+    "application/ecmascript",
+    "text/jscript",
+    "application/xhtml+xml",
+    "image/svg+xml",
+    "text/css",
+    "text/xml",
+    "application/xml",
+    "application/rss+xml",
+    "application/wasm",
+    "text/vtt",
+    "text/event-stream",
+    "multipart/x-mixed-replace",
+    "application/x-shockwave-flash",
+    "text/x-component",
+    "application/manifest+json",
+    "text/markdown",
+    "font/woff2",
+    "message/rfc822",
+    "application/x-unknown",
+]
+INERT = [
+    ("image/png", "image/png", "inline"),
+    ("IMAGE/PNG; a=b", "image/png", "inline"),
+    ("video/mp4", "video/mp4", "inline"),
+    ("application/pdf", "application/pdf", "inline"),
+    ("text/plain", "text/plain; charset=utf-8", "inline"),
+    ("text/plain; charset=utf-16", "text/plain; charset=utf-16", "inline"),
+    ("text/plain; charset=utf-7", "text/plain; charset=utf-8", "inline"),
+    ("application/json", "application/json", "attachment"),
+    ("application/zip", "application/zip", "attachment"),
+]
+
+
+def test_only_what_a_browser_does_not_run_keeps_its_type(site: Site) -> None:
+    """A script or a style of a stranger's, used by another page, would run as ours; so would what is not known here."""
+    _, queue, client = site
+    job = queue.enqueue("write", {"text": "x"})
+    queue.final(job)
+    expected = [(media_type, "application/octet-stream", "attachment") for media_type in EXECUTED]
+    for media_type, sent, shown in expected + INERT:
+        queue.rows("update jobsupervisor.finished_job set content_type = %s where id = %s returning 1", media_type, job)
+        answer = client.get(f"/api/jobs/{job}/artifact")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == sent, media_type
+        assert answer.headers["content-disposition"].split(";")[0] == shown, media_type
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_many_ranges_are_answered_with_all(site: Site) -> None:
+    """Each would be a part of its own, and thousands fit into a header."""
+    _, queue, client = site
+    job = queue.enqueue("write", {"text": "0123456789"})
+    queue.final(job)
+    few = {"range": "bytes=0-1,4-5"}
+    assert client.get(f"/api/jobs/{job}/artifact", headers=few).status_code == 206
+    many = {"range": "bytes=" + ",".join(f"{number}-{number}" for number in range(9))}
+    assert client.get(f"/api/jobs/{job}/artifact", headers=many).status_code == 200
+
+
 def test_a_file_outside_the_directory_is_not_served(site: Site) -> None:
     """Whatever a row says: what another supervisor stored elsewhere is not this one's to give."""
     service, queue, client = site
@@ -133,7 +197,7 @@ def test_a_file_outside_the_directory_is_not_served(site: Site) -> None:
 
 WRONG = [
     ("/api/jobs?limit=0", 422, "limit"),
-    (f"/api/jobs?limit={MOST + 1}", 422, "limit"),
+    (f"/api/jobs?limit={MOST_ROWS + 1}", 422, "limit"),
     ("/api/jobs?limit=" + "9" * 5000, 422, "limit"),
     ("/api/jobs?status=done", 422, "status"),
     ("/api/jobs?before=x", 422, "before"),

@@ -11,7 +11,8 @@ import httpx
 import psutil
 import psycopg
 
-from supervisor.web.crowd import MOST_CONNECTIONS, MOST_REQUESTS
+from supervisor.web.crowd import MOST_CONNECTIONS
+from supervisor.web.places import QUESTIONS
 from tests.service.support import PATIENCE, artifact
 from tests.web.support import SQUARE, web_service
 
@@ -45,7 +46,7 @@ def test_too_many_requests_are_told_so_and_probes_are_answered(database: str, tm
     with (
         web_service(database, tmp_path) as (_, queue, client),
         psycopg.connect(database) as other,
-        connections(client, MOST_REQUESTS) as waiting,
+        connections(client, QUESTIONS.most or 0) as waiting,
     ):
         queue.final(queue.enqueue("noop", {}))
         other.execute("lock table jobsupervisor.finished_job in access exclusive mode")

@@ -79,7 +79,7 @@ class SharedLists:
 
 def dead_letters_page(limit: int, died_at: datetime | None = None, before: UUID | None = None) -> Call[Rows]:
     """Return the call for a page of dead letters, after the one that is named."""
-    return calls.rows("dead_letters_page", {"limit": limit, "died_at": died_at, "before": before})
+    return calls.rows("dead_letters_page", {"limit": calls.bounded(limit), "died_at": died_at, "before": before})
 
 
 def history(job_id: UUID) -> Call[Rows]:
@@ -90,7 +90,13 @@ def history(job_id: UUID) -> Call[Rows]:
 def search(text: str, before: UUID | None, limit: int = PAGE) -> Call[list[JobStatus]]:
     """Return the call for the jobs that somebody looks for by a text."""
     first, last = _ids_that_begin(text.strip().lower())
-    asked: dict[str, Any] = {"text": text, "first": first, "last": last, "before": before, "limit": limit}
+    asked: dict[str, Any] = {
+        "text": text,
+        "first": first,
+        "last": last,
+        "before": before,
+        "limit": calls.bounded(limit),
+    }
     return Call("search", asked, lambda found: [job_status(row) for row in found])
 
 

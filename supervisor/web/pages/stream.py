@@ -17,11 +17,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from supervisor.web.guard import problem
+from supervisor.web.places import DASHBOARDS
 
 log = structlog.get_logger()
 
-MOST_VIEWERS = 32
-"""Half of what the server answers at once: the API is for others too."""
+MOST_VIEWERS = DASHBOARDS.most or 0
+"""As many as the server has places for (supervisor/web/places.py)."""
 TICK_SECONDS = 2.0
 _STILL_HERE_SECONDS = 15.0
 """A line at least so often, for proxies that end what is silent."""
