@@ -61,7 +61,15 @@ def keep_house(
     Raises DatabaseUnreachable, OSError for the store of the artifacts, NotOurs for one that is not this database's: what a
     round left is found by the next.
     """
-    artifacts = artifacts or artifact_store(settings)
+    store = artifacts or artifact_store(settings)
+    try:
+        return _round(settings, store, orphan_seconds, old=old)
+    finally:
+        if artifacts is None:
+            store.release()
+
+
+def _round(settings: Settings, artifacts: ArtifactStore, orphan_seconds: float, *, old: bool) -> Kept | None:
     done = Kept()
     if not old and not any(True for _ in artifacts.stored(older_than=time.time() - orphan_seconds)):
         return done

@@ -71,8 +71,11 @@ class ArtifactStore(Protocol):
     def give_up(self) -> None:
         """End publications that are under way, and begin no more: they raise OSError."""
 
+    def release(self) -> None:
+        """Let go of what is held open. Whoever uses the store again opens it again."""
+
     async def close(self) -> None:
-        """Give up, and end what is left."""
+        """Give up, end what is left, and release it."""
 
     def file(self, url: str) -> Path | None:
         """Return the local file of an artifact, None where it has none."""

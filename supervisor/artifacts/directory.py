@@ -178,9 +178,13 @@ class ArtifactDirectory:
     def give_up(self) -> None:
         """Do nothing: a publication ends as soon as the disk has it."""
 
-    async def close(self) -> None:
+    def release(self) -> None:
         """Let the directory go."""
         self._root.close()
+
+    async def close(self) -> None:
+        """Let the directory go."""
+        self.release()
 
     def file(self, url: str) -> Path | None:
         """Return the file that a URL of ours names; None where there is none, or the URL leads elsewhere.

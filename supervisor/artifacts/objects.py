@@ -253,10 +253,14 @@ class ArtifactObjects:
         for task in self._uploads:
             task.cancel()
 
+    def release(self) -> None:
+        """Let the spool go."""
+        self._spool.close()
+
     async def close(self) -> None:
         """End what runs; what is being withdrawn has a moment left."""
         self.give_up()
-        self._spool.close()
+        self.release()
         if self._withdrawals:
             _, late = await asyncio.wait(self._withdrawals, timeout=_CLOSE_SECONDS)
             for task in late:

@@ -30,6 +30,8 @@ def _opened() -> Iterator[tuple[ArtifactStore, Installation]]:
             yield store, records
         except OSError as error:
             raise ExpectedError(f"the store must answer: {store.place}: {error}") from None
+        finally:
+            store.release()
 
 
 @app.command()

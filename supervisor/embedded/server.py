@@ -221,12 +221,13 @@ class EmbeddedServer:
         Where the server runs as who we are, its socket's directory lets in nobody else. Otherwise the server asks the kernel who
         calls (peer authentication), and may be asked by others of its own user's number.
         """
-        peer = f"local all {SUPERUSER} peer map=owner\n"
-        rules = "local all all trust\n" if self._roles or self._account is None else peer
-        self._write("pg_hba.conf", f"{rules}host all all all scram-sha-256\n")
-        self._write(
-            "pg_ident.conf", f"owner {pwd.getpwuid(os.geteuid()).pw_name} {SUPERUSER}\n" if rules == peer else ""
-        )
+        trusting = self._roles or self._account is None
+        role, method = ("all", "trust") if trusting else (SUPERUSER, "peer map=owner")
+        # `all` is every database, and not the one for copies of the server.
+        ways = [f"local {database} {role} {method}" for database in ("all", "replication")]
+        ways += [f"host {database} all samehost scram-sha-256" for database in ("all", "replication")]
+        self._write("pg_hba.conf", "\n".join([*ways, ""]))
+        self._write("pg_ident.conf", "" if trusting else f"owner {pwd.getpwuid(os.geteuid()).pw_name} {SUPERUSER}\n")
 
     def _write(self, name: str, text: str) -> None:
         path = self.data / name

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from supervisor.artifacts.root import MARKER
 from tests.chaos.check_queue import Found
 from tests.chaos.ledger import Ledger
 from tests.chaos.orders import Order
@@ -40,7 +41,7 @@ def look(root: Path, found: Found, ledger: Ledger) -> Files:
         files.problems += [f"{row['kind']} {row['correlation_id']}, job {row['id']}: {what}" for what in wrong]
     files.published = len(wanted)
     jobs = {str(row["id"]) for row in found.jobs}
-    for path in (path for path in root.rglob("*") if not path.is_dir() and path not in wanted):
+    for path in (path for path in root.rglob("*") if not path.is_dir() and path not in wanted and path.name != MARKER):
         name = _NAME.fullmatch(path.name)
         if name is None or name[1] not in jobs:
             files.problems.append(f"a file that is no job's: {path}")

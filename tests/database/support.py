@@ -104,7 +104,7 @@ def recovered(service: Service, *connections: str) -> None:
 
 def files(service: Service) -> list[Path]:
     """Return the artifacts that are published."""
-    return [path for path in service.artifacts.rglob("*") if path.is_file()]
+    return service.published()
 
 
 def sessions(connection: psycopg.Connection[Any]) -> dict[str, int]:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from supervisor.embedded import EmbeddedServer
-from supervisor.embedded.account import choose
+from supervisor.embedded.account import Account
 from tests.database.support import end, event, files, memory_directory, migrated_server, recovered, wait_until
 from tests.plugins.databases import program
 from tests.service.support import Queue, Service, artifact
@@ -53,8 +53,10 @@ def standby_of(primary: EmbeddedServer) -> Iterator[EmbeddedServer]:
         with (directory / "data" / "postgresql.auto.conf").open("a") as configuration:
             quoted = make_conninfo(primary.url()).replace("'", "''")
             configuration.write(f"primary_conninfo = '{quoted}'\n")
-        if account := choose():
-            account.own(directory / "data")
+        if os.geteuid() == 0:
+            # As the primary's user, who alone gets to its socket.
+            owner = primary.data.stat()
+            Account(owner.st_uid, owner.st_gid).own(directory / "data")
         with EmbeddedServer.start(directory, options={"fsync": "off"}, roles=True) as standby:
             yield standby
     finally:

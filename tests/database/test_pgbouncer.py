@@ -20,7 +20,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from supervisor.embedded import EmbeddedServer
-from supervisor.embedded.account import choose
+from supervisor.embedded.account import Account
 from supervisor.store.client import Client
 from supervisor.store.migrate import migrate
 from supervisor.store.own_connection import OwnConnection
@@ -56,7 +56,9 @@ class Pooler:
         configuration.write_text(
             CONFIGURATION.format(server=server.socket_directory, port=server.port, directory=directory, mode=mode)
         )
-        account = choose()
+        # As the server's user, who alone gets to its socket.
+        owner = server.data.stat()
+        account = Account(owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
         if account is not None:
             account.own(directory)
         self._process = subprocess.Popen(
@@ -183,7 +185,7 @@ def test_no_shadow_runs_through_the_pooler(tmp_path: Path) -> None:
     Nothing may be set in a pooler's sessions, so the search path is set for each transaction; other clients keep theirs.
     """
     settings = {"RENDER_ENABLE_EVENTS": "false", "RENDER_POLLING_INTERVAL": 0.1}
-    with EmbeddedServer.start(parent=memory_directory()) as server:
+    with EmbeddedServer.start(parent=memory_directory(), roles=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as operator:
             operator.execute("create schema render")
             migrate(server.url(), "render")

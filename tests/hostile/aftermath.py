@@ -191,7 +191,7 @@ def _left(
     service: Service, before: _State, after: _State, urls: set[str], secrets: list[str], kernel: tuple[int, int]
 ) -> Left:
     known = {url.removeprefix("file://") for url in urls if url}
-    files = [str(path) for path in service.artifacts.rglob("*") if path.is_file() and str(path) not in known]
+    files = [str(path) for path in service.published() if str(path) not in known]
     exit_code = service.stop()
     return Left(
         (before.processes, after.processes),

@@ -20,6 +20,7 @@ import psutil
 import psycopg
 from psycopg.rows import dict_row
 
+from supervisor.artifacts.root import MARKER
 from supervisor.store.kinds import register_plugins
 from tests.kinds import behaviour
 from tests.prepared import CHECKOUT, COMMAND, Running, start
@@ -93,6 +94,10 @@ class Service:
             said = self._notify.recv(4096).decode()
             if text in said:
                 return said
+
+    def published(self) -> list[Path]:
+        """Return the artifacts that are published: all files of the store but its marker."""
+        return [path for path in self.artifacts.rglob("*") if path.is_file() and path.name != MARKER]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

@@ -22,7 +22,7 @@ CHECKS = {"open files", "clock", "who may create", "artifacts"}
 def shown(text: str, store: str = "/srv/artifacts") -> list[str]:
     """Return the lines of a table about these checks, without the padding, and with the same names for what differs."""
     rows = [re.split(r"\s{2,}", line.strip()) for line in text.replace(store, "/srv/artifacts").splitlines()]
-    wanted = [row for row in rows if row[0] in CHECKS and len(row) > 2]  # noqa: PLR2004 - what ok has, too
+    wanted = [row for row in rows if row[0] in CHECKS and len(row) > 2]
     lines = [" | ".join(row) for row in wanted]
     return [UUID.sub(lambda match: match[0] if match[0] == OTHER else "UUID", line) for line in lines]
 
@@ -30,7 +30,12 @@ def shown(text: str, store: str = "/srv/artifacts") -> list[str]:
 def doctor(database: str, directory: Path, *before: str, **settings: str) -> str:
     """Run doctor; return what it printed."""
     store = directory / "artifacts"
-    given = {"DATABASE_URL": database, "RENDER_ARTIFACTS_URL": f"file://{store}", "RENDER_SANDBOX": "off", "COLUMNS": "200"}
+    given = {
+        "DATABASE_URL": database,
+        "RENDER_ARTIFACTS_URL": f"file://{store}",
+        "RENDER_SANDBOX": "off",
+        "COLUMNS": "200",
+    }
     ran = subprocess.run(
         [*before, str(COMMAND), "doctor"],
         env=environment(directory, **{**given, **settings}),
@@ -61,9 +66,7 @@ def test_a_store_that_is_not_as_it_was(fault: str, database: str, tmp_path: Path
     first = doctor(database, tmp_path)
     assert "artifacts" in first
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "insert into jobsupervisor.artifact_store (place) values (%s)", [f"{tmp_path}/artifacts"]
-        )
+        connection.execute("insert into jobsupervisor.artifact_store (place) values (%s)", [f"{tmp_path}/artifacts"])
         row = connection.execute("select id::text from jobsupervisor.installation").fetchone()
     assert row is not None
     if fault == "restored":

@@ -92,9 +92,9 @@ def test_delayed_job_starts_when_due_without_polling(database: str, tmp_path: Pa
 
 def test_artifact_files_are_readable_and_alone(database: str, tmp_path: Path) -> None:
     """The directory holds one file per completed job, readable by whoever serves it, and nothing half-written."""
-    with service_and_queue(database, tmp_path) as (service, queue):
+    with service_and_queue(database, tmp_path, RENDER_ARTIFACTS_MODE="0644") as (service, queue):
         rows = [queue.final(queue.enqueue("write", {"text": f"number {n}"})) for n in range(5)]
-        files = [path for path in service.artifacts.rglob("*") if path.is_file()]
+        files = service.published()
         assert sorted(map(str, files)) == sorted(urlsplit(row["output_url"]).path for row in rows)
         assert all(stat.S_IMODE(path.stat().st_mode) & 0o044 for path in files)
 
@@ -110,7 +110,7 @@ def test_cancel_kills_the_child_and_publishes_nothing(database: str, tmp_path: P
         child.wait(60)
         assert queue.outcomes(job) == ["cancelled"]
         assert queue.rows("select cancel_render(%s)", job) == [{"cancel_render": False}]
-        assert not [path for path in service.artifacts.rglob("*") if path.is_file()]
+        assert not service.published()
 
 
 def test_drain_finishes_what_runs_and_gives_back_the_rest(database: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ STATEMENTS = sorted(path.stem for path in (CHECKOUT / "sql" / "queries").iterdir
 
 def test_a_service_that_renders_is_healthy(database: str, tmp_path: Path) -> None:
     """Each component says what it found; the first question tries a render."""
-    with web_service(database, tmp_path) as (_, queue, client):
+    with web_service(database, tmp_path) as (service, queue, client):
         answer = client.get("/api/health")
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -26,7 +26,7 @@ def test_a_service_that_renders_is_healthy(database: str, tmp_path: Path) -> Non
         assert "trial render" in told["components"]["canary"]["found"]
         # It leaves nothing: neither a job nor an artifact.
         assert queue.rows("select 1 from render_jobs") == []
-        assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
+        assert service.published() == []
 
 
 def test_a_job_that_went_well_is_proof_enough(database: str, tmp_path: Path) -> None:
