@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -19,7 +20,7 @@ import psycopg
 import pytest
 
 from supervisor.embedded import EmbeddedServer, EmbeddedUnavailable, find_binaries, installed_binaries
-from supervisor.embedded.account import NUMBERS
+from supervisor.embedded.account import NUMBERS, shared
 from supervisor.embedded.home import sweep
 
 OWNER = """
@@ -296,3 +297,133 @@ def test_a_directory_from_before_is_taken_over(temporary: Path) -> None:
     with EmbeddedServer.start(home) as server:
         assert psutil.Process(server.pid).uids().real == uid
     shutil.rmtree(home)
+
+
+@as_root
+def test_what_is_tried_as_a_user_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a process can be read by others of its user: a secret of root's was in it."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://owner:secret@db/app")
+    account = shared()
+    assert account.can('test -z "$DATABASE_URL" && test -z "$(env | grep secret)"')
+
+
+def planted(kind: str, data: Path, outside: Path) -> None:
+    """Put into a data directory what leads out of it, as who owned it once may have."""
+    match kind:
+        case "hba":
+            (data / "pg_hba.conf").unlink()
+            (data / "pg_hba.conf").symlink_to(outside)
+        case "pid":
+            (data / "postmaster.pid").symlink_to(outside)
+        case "directory":
+            (data / "base" / "other").symlink_to(outside.parent)
+        case _:
+            (data / "base" / "other").hardlink_to(outside)
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["hba", "pid", "directory", "second name"])
+def test_a_kept_directory_leads_nowhere_else(kind: str, temporary: Path) -> None:
+    """Root took over data of `nobody`, and wrote, and changed the owner, of whatever a link in it named."""
+    home, outside = temporary / "kept", temporary / "outside" / "shadow"
+    outside.parent.mkdir()
+    outside.write_text("root's")
+    with EmbeddedServer.start(home):
+        pass
+    planted(kind, home / "data", outside)
+    for path in (home / "data", *(home / "data").rglob("*")):
+        if path != home / "data" / "base" / "other":
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+    if kind == "second name":
+        with pytest.raises(EmbeddedUnavailable, match=r"must have no second name elsewhere: .*/base/other has 2"):
+            EmbeddedServer.start(home)
+        (home / "data" / "base" / "other").unlink()  # and then it is as if nothing had been begun
+    if kind == "pid":
+        with pytest.raises(EmbeddedUnavailable, match=r"postmaster\.pid"):
+            EmbeddedServer.start(home)
+        (home / "data" / "postmaster.pid").unlink()
+    with EmbeddedServer.start(home) as server:
+        assert ask(server.url()) == 42
+        assert psutil.Process(server.pid).uids().real in NUMBERS
+    assert outside.read_text() == "root's"
+    assert [path.stat().st_uid for path in (outside, outside.parent)] == [0, 0]
+    shutil.rmtree(home)
+    shutil.rmtree(outside.parent)
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["another's", "everybody's", "link"])
+def test_a_directory_that_others_prepared(kind: str, temporary: Path) -> None:
+    """Where others can put links, as in a directory that they made beforehand in /tmp, no data is kept: refused, with the way out."""
+    home = temporary / "kept"
+    home.mkdir()
+    match kind:
+        case "another's":
+            os.chown(home, 65534, 65534)
+        case "everybody's":
+            home.chmod(0o1777)
+        case _:
+            home.rename(temporary / "elsewhere")
+            home.symlink_to(temporary / "elsewhere")
+    with pytest.raises(EmbeddedUnavailable, match=r"must be ours \(uid 0\), no link.*Name another"):
+        EmbeddedServer.start(home)
+    for path in temporary.iterdir():
+        assert list(path.iterdir()) == []
+        path.unlink() if path.is_symlink() else None
+    for path in temporary.iterdir():
+        path.rmdir()
+
+
+@pytest.mark.usefixtures("temporary")
+def test_only_the_server_s_own_goes_when_it_was_killed() -> None:
+    """Its status file names a segment of shared memory, and a shell stands in its directory: what is not its own is left alone."""
+    shmget, shmctl = ctypes.CDLL(None).shmget, ctypes.CDLL(None).shmctl
+    segment = shmget(0, 4096, 0o1600)
+    try:
+        with EmbeddedServer.start() as server, subprocess.Popen(["sleep", "60"], cwd=server.data) as shell:
+            try:
+                status = server.data / "postmaster.pid"
+                lines = status.read_text().splitlines()
+                own = int(lines[6].split()[1])
+                lines[6] = f"1 {segment}"
+                os.kill(server.pid, signal.SIGKILL)
+                status.write_text("\n".join(lines))
+                server.stop()
+                assert shell.poll() is None
+                in_kernel = {int(line.split()[1]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+                assert (segment in in_kernel) is (os.geteuid() == 0)
+            finally:
+                shell.kill()
+                shmctl(own, 0, None)
+    finally:
+        shmctl(segment, 0, None)
+
+
+LEAVER = """
+import sys
+from supervisor.embedded import EmbeddedServer
+with EmbeddedServer.start() as server:
+    print(server.pid, server.home, flush=True)
+    sys.stdin.read()
+"""
+WITHOUT_MOUNTS = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv takes away what a container has not")
+def test_where_root_may_mount_nothing(temporary: Path) -> None:
+    """As in a container: initdb runs as a user that has a name, and others of that name get nowhere near; then as ever."""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [*WITHOUT_MOUNTS, sys.executable, "-c", LEAVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as owner:
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        pid, home = owner.stdout.readline().split()
+        uid = psutil.Process(int(pid)).uids().real
+        assert uid in NUMBERS
+        assert "could not look up effective user ID" in Path(home, "server.log").read_text()
+        found = Path(home).stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, uid, 0o710)
+        assert {path.stat().st_uid for path in Path(home, "data").iterdir()} == {uid}
+        assert not shared().can('cd "$1"', home)
+        owner.stdin.close()

@@ -2,8 +2,12 @@
 
 PostgreSQL refuses to run as root, so root starts it as somebody else. Not as `postgres` or `nobody`: other programs run as
 these, and whoever has the server's number may read its files, change who may connect, and trace it. The server gets a number
-of its own, one that no user of this machine and no process has, out of those that service managers give to services for the time
-that they run.
+of its own, one that no user of this machine and no process has.
+
+It is none of those that systemd gives to services for the time that they run (DynamicUser=, 61184 to 65519): data that is kept
+would belong to whichever service gets the number next. It is out of a range that systemd's table of numbers ("Users, Groups, UIDs
+and GIDs on systemd Systems") leaves to nobody, below those of containers. Nothing reserves a number. Two servers of root's that choose the same one
+by chance can enter each other, and both are root's; everybody else would have to be root to become it.
 """
 
 from __future__ import annotations
@@ -20,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor.embedded.binaries import EmbeddedUnavailable
+from supervisor.embedded.files import hand_over
 
 CANDIDATES = ("postgres", "nobody")
 """Whom it runs as where root may not become somebody without a name, as in some containers."""
-NUMBERS = range(61184, 65520)
-"""Numbers that belong to nobody for long: those of systemd's DynamicUser=."""
+NUMBERS = range(60578, 61184)
+"""Numbers that belong to nobody."""
 _TRIES = 50
 
 
@@ -44,6 +49,8 @@ class Account:
                 group=self.gid,
                 extra_groups=[],
                 cwd="/",
+                # Whoever has this number may read it in /proc: root's own holds secrets.
+                env={"PATH": os.defpath, "LC_ALL": "C"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
@@ -63,9 +70,8 @@ class Account:
             return False
 
     def own(self, path: Path) -> None:
-        """Give a file or a whole tree of ours to this user."""
-        for each in (path, *path.rglob("*")):
-            os.chown(each, self.uid, self.gid, follow_symlinks=False)
+        """Give a file or a whole tree to this user; nobody else enters its directories then. Raises EmbeddedUnavailable."""
+        hand_over(path, self.uid, self.gid)
 
 
 def choose(kept: Path | None = None) -> Account | None:
@@ -75,7 +81,7 @@ def choose(kept: Path | None = None) -> Account | None:
     """
     if os.geteuid() != 0:
         return None
-    if kept is not None and kept.is_dir() and (owner := kept.stat()).st_uid in NUMBERS and not _has_name(owner.st_uid):
+    if kept is not None and kept.is_dir() and (owner := kept.lstat()).st_uid in NUMBERS and not _has_name(owner.st_uid):
         return Account(owner.st_uid, owner.st_gid)
     number = _unused()
     if number is not None and (account := Account(number, number)).is_possible():
@@ -83,14 +89,18 @@ def choose(kept: Path | None = None) -> Account | None:
     return shared()
 
 
-def shared() -> Account:
-    """Return the first of `postgres` and `nobody` that exists. Raises EmbeddedUnavailable."""
+def shared(gid: int | None = None) -> Account:
+    """Return the first of `postgres` and `nobody` that exists. Raises EmbeddedUnavailable.
+
+    With a group that nobody else has, where there is one: others of that user can neither trace it then (ptrace(2) compares
+    groups too) nor follow it into a directory that only the group may enter.
+    """
     for name in CANDIDATES:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(entry.pw_uid, entry.pw_gid)
+        return Account(entry.pw_uid, entry.pw_gid if gid is None else gid)
     raise EmbeddedUnavailable(
         f"PostgreSQL refuses to run as root, and neither user {' nor '.join(CANDIDATES)} exists. "
         "Run as another user, or set DATABASE_URL"

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ class Home:
             self.path = _reachable_temporary(account, parent)
             self._remove_later(self.path)
         else:
-            self.path = directory.absolute()
+            self.path = directory.absolute() if account else directory.resolve()
             _make_kept(self.path, account)
         self.data = self.path / "data"
         self.log = self.path / "server.log"
@@ -117,7 +118,7 @@ def _temporary(parent: Path, account: Account | None) -> Path:
     sweep(parent)
     path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     if account is not None:
-        path.chmod(0o711)  # the server's user passes through to its data; nobody can list it
+        path.chmod(0o711)  # the server's user passes through to what is its own; nobody can list it
     return path
 
 
@@ -126,7 +127,11 @@ def _reachable_temporary(account: Account | None, preferred: Path | None) -> Pat
         if not os.access(parent, os.W_OK):
             continue
         path = _temporary(parent, account)
-        if account is None or account.can('cd "$1"', path):
+        if account is None:
+            return path
+        os.chown(path, -1, account.gid)
+        path.chmod(0o710)  # nobody else passes through, whatever the mode of what is in it
+        if account.can('cd "$1"', path):
             return path
         path.rmdir()
     raise EmbeddedUnavailable(
@@ -137,6 +142,13 @@ def _reachable_temporary(account: Account | None, preferred: Path | None) -> Pat
 
 def _make_kept(path: Path, account: Account | None) -> None:
     path.mkdir(mode=0o711, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & stat.S_IWOTH:
+        # Whoever could put links into it would have us write and read elsewhere, as root perhaps.
+        raise EmbeddedUnavailable(
+            f"the directory of a server's data must be ours (uid {os.geteuid()}), no link, and not everybody's to write to: {path} "
+            f"has mode {stat.filemode(found.st_mode)} and belongs to uid {found.st_uid}. Name another, or one that is not there yet"
+        )
     if account is not None and not account.can('cd "$1"', path):
         raise EmbeddedUnavailable(
             f"the server must run as uid {account.uid}, which cannot enter {path}. "

@@ -76,14 +76,19 @@ def kill_tree(process: Process) -> None:
     ended(process, KILL_SECONDS)
 
 
-def kill_orphans(data: Path) -> None:
+def kill_orphans(data: Path, uid: int) -> None:
     """Kill what a killed server left running. They are nobody's children by now, but work in its data directory."""
-    orphans = []
+    _kill(at_work_in(data, uid))
+
+
+def at_work_in(data: Path, uid: int | None = None) -> list[psutil.Process]:
+    """Return the processes of servers, all or those of one user, that work in a data directory. A shell in it is none."""
+    found = []
     for each in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if Path(each.cwd()) == data:
-                orphans.append(each)
-    _kill(orphans)
+            if Path(each.cwd()) == data and each.name() == "postgres" and (uid is None or each.uids().real == uid):
+                found.append(each)
+    return found
 
 
 def _kill(processes: list[psutil.Process]) -> None:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import secrets
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
 
+from supervisor.embedded import files
 from supervisor.embedded.account import Account, choose, shared
 from supervisor.embedded.binaries import EmbeddedUnavailable, find_binaries
 from supervisor.embedded.copies import reachable_binaries
 from supervisor.embedded.home import Home
-from supervisor.embedded.process import Process, ended, kill_orphans, kill_tree, spawn
+from supervisor.embedded.process import Process, at_work_in, ended, kill_orphans, kill_tree, spawn
+from supervisor.embedded.status import Status, remove_shared_memory
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0  # for each step of a stop; the server itself kills what ignores an immediate shutdown after 5
 LOG_TAIL_LINES = 20
 SUPERUSER = "postgres"
 LOCALES = ("C.UTF-8", "C")
-IPC_RMID = 0
 NAMELESS = "could not look up effective user ID"
 """What initdb says where the user that it runs as has no name."""
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
@@ -140,8 +140,7 @@ class EmbeddedServer:
             return
         # Under another name until it is whole: a kept directory must survive our death in the middle.
         unfinished = self._home.make_private("data.new")
-        self._home.password.touch(mode=0o600)
-        self._home.password.write_text(secrets.token_urlsafe(24))
+        files.replace(self._home.path, self._home.password.name, secrets.token_urlsafe(24))
         command: list[str | Path] = [
             self.bin / "initdb",
             "-D",
@@ -163,25 +162,26 @@ class EmbeddedServer:
         raise EmbeddedUnavailable(f"initdb could not set up a server in {self.home}. It said:\n{self.log_tail()}")
 
     def _take_over(self) -> None:
-        """Make a data directory that was kept the account's, unless a server is at work in it: that one says so itself."""
-        if self._account is not None and not (self.data / "postmaster.pid").exists():
-            self._account.own(self.data)
+        """Make a data directory that was kept the account's. Raises EmbeddedUnavailable."""
+        if self._account is None or self.data.lstat().st_uid == self._account.uid:
+            return
+        if at_work_in(self.data):
+            raise EmbeddedUnavailable(f"one server at a time may work in {self.data}, and one does. Stop it first")
+        self._account.own(self.data)
 
     def _initdb(self, command: list[str | Path]) -> bool:
         if self._account is None:
             return self._ends_well(command, None)
-        passwd = self._home.path / "passwd"
-        passwd.write_text(f"{SUPERUSER}:x:{self._account.uid}:{self._account.gid}::/:/bin/false\n", encoding="ascii")
-        passwd.chmod(0o644)
-        try:
-            if self._ends_well(command, self._account, passwd):
+        with tempfile.NamedTemporaryFile("w", prefix="jobsupervisor-passwd-", encoding="ascii") as passwd:
+            passwd.write(f"{SUPERUSER}:x:{self._account.uid}:{self._account.gid}::/:/bin/false\n")
+            passwd.flush()
+            os.fchmod(passwd.fileno(), 0o644)
+            if self._ends_well(command, self._account, Path(passwd.name)):
                 return True
-            if NAMELESS not in self.log_tail():
-                return False
-            # A container in which root may mount nothing: made by a user that has a name, and then handed over.
-            return self._ends_well(command, shared())
-        finally:
-            passwd.unlink()
+        if NAMELESS not in self.log_tail():
+            return False
+        # A container in which root may mount nothing: made by a user that has a name, and then handed over.
+        return self._ends_well(command, shared(self._account.gid))
 
     def _ends_well(self, command: list[str | Path], account: Account | None, passwd: Path | None = None) -> bool:
         """Run initdb, and say whether it made the directory; as another user it has it and the password for the time."""
@@ -230,11 +230,7 @@ class EmbeddedServer:
         self._write("pg_ident.conf", "" if trusting else f"owner {pwd.getpwuid(os.geteuid()).pw_name} {SUPERUSER}\n")
 
     def _write(self, name: str, text: str) -> None:
-        path = self.data / name
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o600)
-        if self._account is not None:
-            self._account.own(path)
+        files.replace(self.data, name, text, (self._account.uid, self._account.gid) if self._account else None)
 
     def _settings(self) -> dict[str, str]:
         durable = "off" if self._home.temporary else "on"
@@ -270,7 +266,7 @@ class EmbeddedServer:
 
     def _status(self) -> Status:
         try:
-            return Status.parse((self.data / "postmaster.pid").read_text())
+            return Status.parse(files.read(self.data, "postmaster.pid"))
         except FileNotFoundError:
             return Status()
 
@@ -288,24 +284,9 @@ class EmbeddedServer:
         if status.pid is not None:
             # A server that stops removes its status file, its other processes and its shared memory. This one was
             # killed; a new one would find the old one's processes attached to the memory, and refuse to start.
-            kill_orphans(self.data)
-            ctypes.CDLL(None).shmctl(status.shared_memory, IPC_RMID, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the server says of itself in `postmaster.pid`: one fact a line, appended as they come true."""
-
-    pid: int | None = None
-    shared_memory: int = -1
-    state: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Status:
-        """Read as many lines as there are yet."""
-        pid, _data, _started, _port, _sockets, _address, memory, state = (text.splitlines() + [""] * 8)[:8]
-        segment = memory.split()[1:2]
-        return cls(int(pid) if pid else None, int(segment[0]) if segment else -1, state.strip())
+            uid = os.geteuid() if self._account is None else self._account.uid
+            kill_orphans(self.data, uid)
+            remove_shared_memory(status.shared_memory, uid)
 
 
 @contextlib.contextmanager
