@@ -9,6 +9,7 @@ and refuses to start with more children than the hard limit has room for. Childr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import resource
 import weakref
@@ -26,7 +27,7 @@ SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errn
 PER_CHILD = 3 + 2 * 8 + 2 * 4
 """Of one child: its job socket, its log pipe and its pidfd; the empty outputs that are kept for it, each open twice; and the outputs
 of what it holds ahead and of what is being published."""
-OTHERS = 256
+OTHERS = 288
 """Connections of the database and of HTTP, files that are served and stored, and what libraries keep."""
 _QUIET_SECONDS = 10.0
 """Between two lines of the log that tell of a shortage."""
@@ -36,7 +37,9 @@ _told: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.Wea
 def raise_limit() -> None:
     """Raise the soft limit to the hard one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Not where the machine's own limit (fs.nr_open) has been lowered below it since: then what there is must do.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def needed(children: int) -> int:
@@ -70,9 +73,13 @@ def tell_shortage(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     """
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in SHORT:
-        # Said once for many: of one connection that cannot be accepted asyncio tells as often as the backlog is long.
-        if loop.time() - _told.get(loop, -_QUIET_SECONDS) >= _QUIET_SECONDS:
-            _told[loop] = loop.time()
-            log.warning("machine.short", doing=context.get("message"), problem=str(error))
+        tell(loop, context.get("message"), error)
     else:
         loop.default_exception_handler(context)
+
+
+def tell(loop: asyncio.AbstractEventLoop, doing: str | None, error: OSError) -> None:
+    """Tell of a shortage in the log, once for many: of one connection asyncio tells as often as the backlog is long."""
+    if loop.time() - _told.get(loop, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _told[loop] = loop.time()
+        log.warning("machine.short", doing=doing, problem=str(error))

@@ -51,6 +51,9 @@ _MOMENT = 2.0
 _LONGEST = 1e8
 """Seconds: three years. The kernel's timers take no number that an operator may write."""
 
+_DAY = 86400.0
+"""Seconds of one wait: poll(2) takes no more milliseconds than an int holds."""
+
 _at_last: list[Callable[[], None]] = []
 
 
@@ -143,10 +146,13 @@ class LastResort:
     # The thread.
 
     def _hear(self) -> None:
+        waits = select.poll()
+        waits.register(self._reader, select.POLLIN)
         while True:
             deadline = self._deadline
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([self._reader], [], [], left)[0]:
+            # Not select(2), which takes no descriptor beyond 1,023.
+            if not waits.poll(None if left is None else 1000 * min(left, _DAY)):
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     self._end("the time is over")
                 continue

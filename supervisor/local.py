@@ -20,7 +20,7 @@ from supervisor.core import Supervisor
 from supervisor.embedded import EmbeddedServer
 from supervisor.errors import ExpectedError
 from supervisor.last_resort import LastResort, at_last
-from supervisor.model import Ending
+from supervisor.model import Artifact, Ending
 from supervisor.settings import Settings
 from supervisor.stopping import AFTER_DRAIN_SECONDS, StopOverdue
 from supervisor.store.migrate import migrate
@@ -58,6 +58,7 @@ class _Watcher:
         self.supervisor: Supervisor | None = None
         self.fault: str | None = None
         self.interrupted = False
+        self.published: dict[str, Artifact] = {}
 
     def job_moved(self, job_id: str, fraction: float) -> None:
         self._view.moved(job_id, fraction)
@@ -70,6 +71,8 @@ class _Watcher:
             # Ours, so it would be tried again for ever; whoever waits here wants to know now.
             self.fault = ending.error
             self.stop()
+        if verdict == "completed" and ending is not None and ending.artifact is not None:
+            self.published[job_id] = ending.artifact
         if verdict in FINAL:
             self._left.discard(job_id)
             if not self._left:
@@ -82,14 +85,14 @@ class _Watcher:
 
 def work_off(
     settings: Settings, job_ids: set[str], view: View, *, only: str | None = None, kind: str | None = None
-) -> None:
-    """Run a supervisor until these jobs have their final status. Raises Interrupted on Ctrl-C."""
+) -> dict[str, Artifact]:
+    """Run a supervisor until these jobs have their final status; return what it published. Raises Interrupted on Ctrl-C."""
     descriptors.raise_limit()
     descriptors.require(settings.concurrency)
     last_resort = LastResort()
     last_resort.start()
     try:
-        asyncio.run(_work_off(settings, job_ids, view, only, kind, last_resort))
+        published = asyncio.run(_work_off(settings, job_ids, view, only, kind, last_resort))
     except BaseException:
         last_resort.restore()
         # The rest of the command is its end, too, and as little may hang: a database of its own is to be ended.
@@ -98,11 +101,12 @@ def work_off(
         raise
     last_resort.restore()
     last_resort.close()
+    return published
 
 
 async def _work_off(
     settings: Settings, job_ids: set[str], view: View, only: str | None, kind: str | None, last_resort: LastResort
-) -> None:
+) -> dict[str, Artifact]:
     watcher = _Watcher(job_ids, view)
     supervisor = watcher.supervisor = Supervisor(settings, only=only, observer=watcher, on_end=last_resort.within)
     last_resort.waits_for = supervisor.waits_for
@@ -128,6 +132,7 @@ async def _work_off(
         raise Interrupted("interrupted; nothing was written")
     if watcher.fault:
         raise ExpectedError(f"internal: {watcher.fault}")
+    return watcher.published
 
 
 @contextlib.contextmanager

@@ -77,6 +77,9 @@ class ArtifactStore(Protocol):
     async def close(self) -> None:
         """Give up, end what is left, and release it."""
 
+    def open(self, url: str) -> int | None:
+        """Return a descriptor of the local file of an artifact, None where it has none. Raises OSError where there is none left."""
+
     def file(self, url: str) -> Path | None:
         """Return the local file of an artifact, None where it has none."""
 

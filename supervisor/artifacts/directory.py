@@ -186,20 +186,32 @@ class ArtifactDirectory:
         """Let the directory go."""
         self.release()
 
+    def open(self, url: str) -> int | None:
+        """Return a descriptor of the file that a URL of ours names; None as `file` does. Raises OSError for our lack of one.
+
+        What `file` finds may be a link by the time that it is opened, where others write to the directory. This is not.
+        """
+        path = self._named(url)
+        return self._root.file(path.parent.name, path.name) if path else None
+
     def file(self, url: str) -> Path | None:
         """Return the file that a URL of ours names; None where there is none, or the URL leads elsewhere.
 
         A URL comes from the database, so that it is held against the form of our names, and no link is followed.
         """
+        path = self._named(url)
+        if path is None or path.parent.is_symlink() or path.is_symlink():
+            return None
+        return path if path.is_file() else None
+
+    def _named(self, url: str) -> Path | None:
+        """Return the path in a URL, where it is one that an artifact of this directory has."""
         parts = urlsplit(url)
         path = Path(unquote(parts.path))
         found = parsed(path.name)
         if parts.scheme != "file" or found is None:
             return None
-        shard = Path(self._absolute, found.job_id[-SHARD:])
-        if path != shard / path.name or shard.is_symlink() or path.is_symlink():
-            return None
-        return path if path.is_file() else None
+        return path if path == Path(self._absolute, found.job_id[-SHARD:], path.name) else None
 
     async def read(self, url: str, start: int, end: int) -> bytes:
         """Raise FileNotFoundError: what is not a file here is not here. See `file`."""

@@ -266,6 +266,10 @@ class ArtifactObjects:
             for task in late:
                 task.cancel()
 
+    def open(self, url: str) -> None:
+        """Return None: no artifact is a file of this machine."""
+        del url
+
     def file(self, url: str) -> None:
         """Return None: no artifact is a file of this machine."""
         del url

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 
 MARKER = ".jobsupervisor-installation"
 _MOST_MARKED = 4096
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -84,6 +86,24 @@ class Root:
         made = os.open(name, flags, dir_fd=root)
         os.fchmod(made, self.directory_mode)
         return made
+
+    def file(self, shard: str, name: str) -> int | None:
+        """Open a file for reading; None where there is none, or a link on the way. Raises OSError for our own lack of something."""
+        try:
+            directory = os.open(shard, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.open())
+            try:
+                # Of something else than a file the opening may block (O_NONBLOCK: not so).
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if error.errno in _OURS:
+                raise
+            return None
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        return None
 
     def read_marker(self) -> str | None:
         """Return what marks whose directory it is; None where nothing does. Raises OSError."""

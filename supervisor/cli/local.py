@@ -20,6 +20,7 @@ from supervisor.demo import JOBS, DemoJob, enqueue_all, settings_for_demo
 from supervisor.errors import ConfigurationError
 from supervisor.fetching import fetch
 from supervisor.local import embedded_database, scratch_directory, work_off
+from supervisor.model import Artifact
 from supervisor.plain_text import escaped
 from supervisor.settings import Settings, load
 from supervisor.store.client import Client
@@ -94,7 +95,7 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
         # Somebody waits for this one: what fails is told at once, not tried again.
         job_id = client.enqueue(kind, spec, config, max_attempts=1)
         try:
-            row = _follow(client, settings, job_id, kind, output.name)
+            row, published = _follow(client, settings, job_id, kind, output.name)
         except BaseException:
             client.cancel(job_id)  # nobody waits for it any more
             raise
@@ -102,17 +103,22 @@ def _render(settings: Settings, kind: str, spec: object, config: dict[str, Any],
         failure, error = (row["failure"], row["error"]) if row else ("gone", "the job was removed")
         print(escaped(f"{failure or 'cancelled'}: {error or ''}", lines=True), file=sys.stderr)  # noqa: T201 - the answer to who waits
         raise typer.Exit(1)
-    fetch(artifact_store(settings), row, output)
+    fetch(artifact_store(settings), row, output, published)
     print(output)  # noqa: T201
 
 
-def _follow(client: Client, settings: Settings, job_id: str, kind: str, name: str) -> dict[str, Any] | None:
-    """Show a job's progress until it has its final status; work it off here where no supervisor is at work."""
+def _follow(
+    client: Client, settings: Settings, job_id: str, kind: str, name: str
+) -> tuple[dict[str, Any] | None, Artifact | None]:
+    """Show a job's progress until it has its final status; work it off here where no supervisor is at work.
+
+    Return its row, and what was published for it here.
+    """
     with progress_view({job_id: name}) as view:
         if client.supervisors():
-            return client.wait(job_id, on_progress=lambda fraction: view.moved(job_id, fraction))
-        work_off(settings, {job_id}, view, only=job_id, kind=kind)
-        return client.job(job_id)
+            return client.wait(job_id, on_progress=lambda fraction: view.moved(job_id, fraction)), None
+        published = work_off(settings, {job_id}, view, only=job_id, kind=kind)
+        return client.job(job_id), published.get(job_id)
 
 
 def demo(
@@ -136,9 +142,9 @@ def demo(
             with Client.connect(url) as client:
                 jobs = enqueue_all(client, settings)
                 with progress_view({job_id: job.name for job_id, job in jobs.items()}) as view:
-                    work_off(settings, set(jobs), view)
+                    published = work_off(settings, set(jobs), view)
                 rows = client.jobs(list(jobs))
-        failed = _conclude(artifact_store(settings), jobs, rows, out)
+        failed = _conclude(artifact_store(settings), jobs, rows, published, out)
     seconds = time.monotonic() - started
     if keep:
         console.print(f"the database is kept in {out / 'database'}", highlight=False, markup=False, emoji=False)
@@ -148,14 +154,20 @@ def demo(
     console.print(f"all {len(JOBS)} jobs ended as they should, in {seconds:.1f} s", highlight=False)
 
 
-def _conclude(store: ArtifactStore, jobs: dict[str, DemoJob], rows: dict[str, dict[str, Any]], out: Path) -> list[str]:
+def _conclude(
+    store: ArtifactStore,
+    jobs: dict[str, DemoJob],
+    rows: dict[str, dict[str, Any]],
+    published: dict[str, Artifact],
+    out: Path,
+) -> list[str]:
     """Copy the artifacts, print what became of each job, return the names of those that ended wrong."""
     told, failed = [], []
     for job_id, job in jobs.items():
         row = rows[job_id]
         file = ""
         if row["status"] == "completed":
-            fetch(store, row, out / job.name)
+            fetch(store, row, out / job.name, published.get(job_id))
             file = str(out / job.name)
         if not job.as_expected(row):
             failed.append(job.name)

@@ -12,6 +12,7 @@ from supervisor.settings import Settings
 from supervisor.web.crowd import Crowd
 from supervisor.web.guard import Guard
 from supervisor.web.pages.errors import told
+from supervisor.web.shortage import Shortage
 
 
 class _Plain:
@@ -44,4 +45,4 @@ def application(settings: Settings, routes: list[BaseRoute]) -> ASGIApp:
         reason = f"there is nothing at {scope['path'][:200]}; /api/openapi.json says what there is for programs"
         await told(scope, 404, reason)(scope, receive, send)
 
-    return Guard(Crowd(_Plain(Router(routes, default=not_found)), told), settings, told)
+    return Guard(Crowd(Shortage(_Plain(Router(routes, default=not_found))), told), settings, told)

@@ -7,8 +7,10 @@ missing, or a store that is away, has its own status. An object never changes, s
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -48,8 +50,8 @@ async def artifact_of(job: JobStatus, request: Request, store: ArtifactStore) ->
         # An attempt's artifact never changes.
         "cache-control": "private, max-age=31536000, immutable",
     }
-    if (path := store.file(url)) is not None:
-        return _File(path, media_type=media_type, filename=name, content_disposition_type=disposition, headers=headers)
+    if (fd := store.open(url)) is not None:
+        return _File(fd, media_type=media_type, filename=name, content_disposition_type=disposition, headers=headers)
     headers["content-disposition"] = f'{disposition}; filename="{name}"'
     return await _object(job, url, request, store, headers)
 
@@ -113,10 +115,18 @@ def _bounds(asked: str, size: int) -> tuple[int, int] | None:
 class _File(FileResponse):
     """A file, whole or in ranges. A Range header that is none is ignored, as HTTP wants it; Starlette would refuse it."""
 
+    def __init__(self, fd: int, **named: Any) -> None:
+        # Starlette opens it by a path: by that of what is open already, which no link can come to lead elsewhere.
+        super().__init__(f"/proc/self/fd/{fd}", **named)
+        self._fd = fd
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        try:
+            await super().__call__({**scope, "headers": headers}, receive, send)
+        finally:
+            os.close(self._fd)
 
 
 def _is_range(value: bytes) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import os
 import resource
 import select
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_the_rule() -> None:
     assert resource.getrlimit(NOFILE)[1] == hard
 
 
-@pytest.mark.parametrize(("children", "way_out"), [(64, "or set RENDER_CONCURRENCY to at most 28"), (29, "at most 28")])
+@pytest.mark.parametrize(("children", "way_out"), [(64, "or set RENDER_CONCURRENCY to at most 27"), (28, "at most 27")])
 def test_a_hard_limit_that_is_too_low(children: int, way_out: str, database: str, tmp_path: Path) -> None:
     """It is refused at the start and told by doctor, instead of found out by a job."""
     settings = {"DATABASE_URL": database, "RENDER_CONCURRENCY": str(children), "RENDER_SANDBOX": "off"}
@@ -113,14 +113,16 @@ def test_no_job_is_charged_for_ours(database: str, tmp_path: Path) -> None:
         service.ready()
         pid = service.process.pid
         _, hard = resource.prlimit(pid, NOFILE)
-        queue.final(queue.enqueue("write", {"text": "so that all is imported"}))
+        first = queue.enqueue("write", {"text": "so that all is imported"})
+        queue.final(first)
         jobs: list[str] = []
         for spare in (0, 1, 2, 3, 4, 5, 7, 9, 12):
             resource.prlimit(pid, NOFILE, (limit_for(pid, spare), hard))
             jobs += [queue.enqueue("write", {"text": f"{spare}"}), queue.enqueue("svg", SQUARE)]
             jobs += [queue.enqueue("signal_itself", {"number": 9}, max_attempts=1)]
-            with contextlib.suppress(urllib.error.URLError, TimeoutError, OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/jobs", timeout=1).read()
+            for path in ("api/jobs", f"api/jobs/{first}/artifact", "", "api/health", "api/metrics"):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=0.3).read()
             in_a_moment(queue, jobs[-3:])
             resource.prlimit(pid, NOFILE, (hard, hard))
             queue.execute("update jobsupervisor.job set run_at = now() where state = 'delayed'")
@@ -134,5 +136,28 @@ def test_no_job_is_charged_for_ours(database: str, tmp_path: Path) -> None:
             assert row["attempts"] == 1, row
         health = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=60)
         assert health.status == 200
+        assert service.stop() == 0
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_no_job_is_charged_for_the_fork_server_s(database: str, tmp_path: Path) -> None:
+    """As above, with the limit on the fork server: it cannot take the sockets of a child, or fork one, for a while."""
+    with ByScript(database, tmp_path, RENDER_CONCURRENCY=3) as service, Queue(database) as queue:
+        service.ready()
+        queue.final(queue.enqueue("write", {"text": "so that all is imported"}))
+        pid = service.fork_server().pid
+        _, hard = resource.prlimit(pid, NOFILE)
+        jobs: list[str] = []
+        for spare in range(6):
+            resource.prlimit(pid, NOFILE, (limit_for(pid, spare), hard))
+            jobs += [queue.enqueue("write", {"text": f"{spare}"}), queue.enqueue("svg", SQUARE)]
+            jobs += [queue.enqueue("signal_itself", {"number": 9}, max_attempts=1)]
+            in_a_moment(queue, jobs[-3:])
+            resource.prlimit(pid, NOFILE, (hard, hard))
+        for job in jobs:
+            queue.final(job)
+        assert {outcome for job in jobs for outcome in queue.outcomes(job)} <= {"ok", "internal", "crash"}
+        assert {queue.job(job)["attempts"] for job in jobs} == {1}
+        assert service.fork_server().pid == pid
         assert service.stop() == 0
         assert "Traceback" not in service.log.read_text()
