@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from supervisor.artifacts import ArtifactStore
+from supervisor.artifacts import ArtifactStore, StoreAway
 from supervisor.errors import ExpectedError
 
 _CHUNK = 1024 * 1024
@@ -38,6 +38,10 @@ def fetch(store: ArtifactStore, row: dict[str, Any], target: Path) -> None:
                     f"the artifact must have the hash that its job was completed with: {url} has {digest.hexdigest()}, "
                     f"the job {sha256}; render it again"
                 )
+    except StoreAway as error:
+        raise ExpectedError(
+            f"cannot read the artifact: the store {store.place} is away: {error}; try again later"
+        ) from None
     except OSError as error:
         raise ExpectedError(f"the output must be writable: {target}: {error.strerror or error}") from None
 

@@ -76,12 +76,12 @@ def kill_tree(process: Process) -> None:
     ended(process, KILL_SECONDS)
 
 
-def kill_orphans(data: Path) -> None:
-    """Kill what a killed server left running. They are nobody's children by now, but work in its data directory."""
+def kill_orphans(data: Path, uid: int) -> None:
+    """Kill what a killed server left running: processes of its user. They are nobody's children, but work in its data directory."""
     orphans = []
     for each in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if Path(each.cwd()) == data:
+            if each.uids().real == uid and Path(each.cwd()) == data:
                 orphans.append(each)
     _kill(orphans)
 

@@ -230,11 +230,15 @@ class EmbeddedServer:
         self._write("pg_ident.conf", "" if trusting else f"owner {pwd.getpwuid(os.geteuid()).pw_name} {SUPERUSER}\n")
 
     def _write(self, name: str, text: str) -> None:
-        path = self.data / name
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o600)
-        if self._account is not None:
-            self._account.own(path)
+        # A new file in the place of the old one: what stands there may be a link that another user left in a kept directory.
+        beside = self.data / f"{name}.new"
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if self._account is not None:
+                os.fchown(descriptor, self._account.uid, self._account.gid)
+        beside.replace(self.data / name)
 
     def _settings(self) -> dict[str, str]:
         durable = "off" if self._home.temporary else "on"
@@ -288,8 +292,16 @@ class EmbeddedServer:
         if status.pid is not None:
             # A server that stops removes its status file, its other processes and its shared memory. This one was
             # killed; a new one would find the old one's processes attached to the memory, and refuse to start.
-            kill_orphans(self.data)
-            ctypes.CDLL(None).shmctl(status.shared_memory, IPC_RMID, None)
+            owner = os.geteuid() if self._account is None else self._account.uid
+            kill_orphans(self.data, owner)
+            if _is_of(status.shared_memory, owner):
+                ctypes.CDLL(None).shmctl(status.shared_memory, IPC_RMID, None)
+
+
+def _is_of(segment: int, uid: int) -> bool:
+    """Whether a segment of shared memory (sysvipc(7)) belongs to a user: the number comes from a file that is not ours."""
+    lines = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:]
+    return any(fields[1] == str(segment) and fields[7] == str(uid) for fields in map(str.split, lines))
 
 
 @dataclass(frozen=True, slots=True)

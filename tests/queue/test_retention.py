@@ -169,6 +169,7 @@ def test_artifacts_that_no_job_refers_to_are_collected(database: str, tmp_path: 
         running_job = queue.enqueue()
         claim = house.supervisor.claim_one()
         running = house.publish(running_job, claim.token.attempt)
+        assert house_kept(settings(database, tmp_path)) == Kept()
         gone = house.publish("00000000-0000-7000-8000-000000000000", 1)
         foreign = tmp_path / "00" / "readme.txt"
         foreign.write_text("not ours")
