@@ -143,6 +143,7 @@ def test_where_there_is_nothing_to_do_nobody_connects(database: str, tmp_path: P
     nobody = settings("postgresql://nobody@127.0.0.1:1/none", tmp_path)
     with Queue(database) as queue:
         house = House(queue, tmp_path)
+        assert house_kept(settings(database, tmp_path)) == Kept()  # the store is marked
         stray = house.publish("00000000-0000-7000-8000-000000000000", 1)
         assert keep_house(nobody, old=False) == Kept()
         with pytest.raises(DatabaseUnreachable):
