@@ -83,10 +83,15 @@ class Child:
         self._hung_up = False
         self._over = False
         self._rests = False
-        self._held_up = False
-        """The attempt whose turn it is cannot be sent: the child knows nothing of it."""
+        self._held_up: list[Attempt] = []
+        """Attempts that cannot be sent just now: the child knows nothing of them, and no clock of theirs runs."""
         self._process_info = memory.find(process.pid)
-        self._loop.add_reader(process.job_socket, self._socket_readable)
+        try:
+            self._loop.add_reader(process.job_socket, self._socket_readable)
+        except OSError:
+            # Or the loop would take whatever gets the number of the pipe next for what it listens to already.
+            self._tail.close()
+            raise
         process.exited.add_done_callback(self._process_exited)
 
     @property
@@ -156,19 +161,19 @@ class Child:
 
     def held_up(self, attempts: list[Attempt]) -> None:
         """Stop the clock of the attempt whose turn it is, while its frame cannot be sent: the child does not have it."""
+        self._held_up += attempts
         if self.having in attempts:
-            self._held_up = True
             self._alarm.stop()
 
     def under_way(self, attempts: list[Attempt]) -> None:
         """Start the clock anew: the frame is being sent."""
-        self._held_up = False
+        self._held_up.clear()
         if self.having is not None and self.having in attempts:
             self._begin(self.having)
 
     def not_sent(self, attempts: list[Attempt]) -> None:
         """Hand back attempts that the child heard nothing of; it is as well as before."""
-        self._held_up = False
+        self._held_up.clear()
         log.warning("child.not_reached", child=self.number, attempts=len(attempts))
         for attempt in reversed(attempts):
             if attempt in self._attempts:
@@ -234,6 +239,9 @@ class Child:
         if self._kill is not None or self._over:
             # Whatever it does until it is dead, of these nothing counts.
             self._hand_back()
+        elif self.having in self._held_up:
+            # The child knows nothing of it: its clock begins when it is sent.
+            self._alarm.stop()
         elif self._attempts and self._attempts[0].since is None:
             self._begin(self._attempts[0])
         if not self._attempts:
@@ -349,7 +357,7 @@ class Child:
         self._tail.read_rest()
         tail = str(self._tail).strip()
         self._fail_boot(ChildFailed(f"a child ended before it was ready: {tail[-1000:] or 'without a word'}"))
-        if self._held_up:
+        if self.having in self._held_up:
             self._hand_back()
         elif self._attempts:
             self._end(None, self.process.exited.result())

@@ -116,6 +116,11 @@ class Claims:
         """Take note of what the database must be told."""
         self._owed[ack.job_id, ack.token.attempt] = (ack, job)
 
+    @property
+    def stuck(self) -> int:
+        """How many acks are set aside."""
+        return len(self._stuck)
+
     def set_aside(self, ack: Ack) -> None:
         """Send an ack no more until `bring_back`: the database refuses it, and what is sent beside it."""
         key = ack.job_id, ack.token.attempt

@@ -66,6 +66,10 @@ class Silences:
     monotonic: Callable[[], float] = time.monotonic
     _signs: dict[int, _Sign] = field(default_factory=dict)
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self._signs.clear()
+
     def observed(self) -> list[dict[str, Any]]:
         """Return what was seen of each, and for how many seconds it has been the same: the poll's parameter."""
         now = self.monotonic()

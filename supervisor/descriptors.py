@@ -26,9 +26,10 @@ SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errn
 
 PER_CHILD = 3 + 2 * 8 + 2 * 4
 """Of one child: its job socket, its log pipe and its pidfd; the empty outputs that are kept for it, each open twice; and the outputs
-of what it holds ahead and of what is being published."""
-OTHERS = 288
-"""Connections of the database and of HTTP, files that are served and stored, and what libraries keep."""
+of what it holds ahead."""
+OTHERS = 256 + 2 * 256
+"""Connections of the database and of HTTP, files that are served and stored, and what libraries keep; and the outputs that wait for
+the disk (supervisor/artifacts/directory.py)."""
 _QUIET_SECONDS = 10.0
 """Between two lines of the log that tell of a shortage."""
 _told: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.WeakKeyDictionary()

@@ -242,9 +242,15 @@ class Dispatcher:
         return self._claims.owes > 0 and not self._due.acks_are_held(time.monotonic())
 
     async def _poll(self) -> None:
-        answer = await self.old_work.polled(
-            lambda *, old: self._store.poll(list(self._pool.kinds), self._claims.known(), old=old)
-        )
+        try:
+            answer = await self.old_work.polled(
+                lambda *, old: self._store.poll(list(self._pool.kinds), self._claims.known(), old=old)
+            )
+        except DataRefused as error:
+            # Acks and claims do not need it: it is sent again when the next one is due.
+            log.error("poll.refused", problem=error.cause)  # noqa: TRY400 - the server's words are all there is
+            self._due.polled(time.monotonic(), self._settings.polling_interval, None)
+            return
         now = time.monotonic()
         self._due.polled(now, self._settings.polling_interval, answer.look_again)
         self._lookout.learn_poll(answer, now)
@@ -294,6 +300,8 @@ class Dispatcher:
             self._claims.set_aside(ack)
         if isolated.stuck:
             self._due.retry_stuck(time.monotonic())
+        elif not self._claims.stuck:
+            self._due.release_stuck()
         self._lookout.look = True
         self._take(isolated.answer, 0, started)
 
@@ -344,8 +352,10 @@ class Dispatcher:
         return max(0, self._pool.free + ahead - len(self._claims.waiting) - self._pool.ahead)
 
     def _note_idle(self) -> None:
-        self._report.counts(self._claims.counts)
-        if any(self._claims.counts):
+        running, waiting, owed = counts = self._claims.counts
+        self._report.counts(counts)
+        # What the database refuses in every form is no reason to wait with a stop: the next supervisor finds the job.
+        if running or waiting or owed > (self._claims.stuck if self._draining else 0):
             self.idle.clear()
         else:
             self.idle.set()

@@ -203,7 +203,7 @@ def _artifacts(settings: Settings) -> Check:
 
 
 def _owner(settings: Settings, store: ArtifactStore) -> Check:
-    """Say whether the store is this database's, where there is a database; nothing is marked."""
+    """Say whether the store is this database's, where there is a database; a store that is new is not marked."""
     if settings.database_url is None:
         return Check("artifacts", "ok", store.place)
     try:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from supervisor.artifacts import ArtifactStore
+from supervisor.artifacts import ArtifactStore, StoreAway
 from supervisor.artifacts.names import parsed
 from supervisor.errors import ExpectedError
 from supervisor.model import Artifact
@@ -46,6 +46,10 @@ def fetch(store: ArtifactStore, row: dict[str, Any], target: Path, published: Ar
                     f"the artifact must have the hash that its job was completed with: {url} has {digest.hexdigest()}, "
                     f"the job {sha256}; render it again"
                 )
+    except StoreAway as error:
+        raise ExpectedError(
+            f"cannot read the artifact: the store {store.place} is away: {error}; try again later"
+        ) from None
     except OSError as error:
         raise ExpectedError(f"the output must be writable: {target}: {error.strerror or error}") from None
 

@@ -114,7 +114,10 @@ class ForkServer:
             raise ForkServerFailed(f"the fork server could not be started: {error}") from error
         orphans.started(self._process.pid)
         self._loop.add_reader(ours, self._readable)
-        await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
+        try:
+            await self._loop.sock_sendall(ours, wire.encode(self._start_message()))
+        except OSError as error:
+            raise ForkServerFailed(f"the fork server ended before it was told what to import: {error}") from error
         # Each plug-in has its own bound; this one only catches a fork server that hangs in something of ours.
         bound = 60 + self._settings.plugin_import_seconds * len(self._settings.plugins)
         try:

@@ -68,9 +68,13 @@ def at_last(deed: Callable[[], None]) -> Iterator[None]:
 
 
 class LastResort:
-    """The end of one process. `start`, `hear`, `restore` and `close` are for its main thread."""
+    """The end of one process. `start`, `hear`, `restore` and `close` are for its main thread.
 
-    def __init__(self) -> None:
+    `descriptor` is where the kernel's alarm has the stack written to: one that does not block, or standard error.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._acts: dict[int, Callable[[], None]] = {}
@@ -126,7 +130,8 @@ class LastResort:
             if self._deadline is not None and self._deadline <= at:
                 return
             self._deadline = at
-            faulthandler.register(signal.SIGALRM, chain=True)
+            # To a descriptor that does not block, where there is one (else 2): the kernel ends the process only after it has told.
+            faulthandler.register(signal.SIGALRM, file=2 if self._descriptor is None else self._descriptor, chain=True)
             signal.setitimer(signal.ITIMER_REAL, seconds + ALARM_SECONDS)
         self._look_again()
 
@@ -175,10 +180,14 @@ class LastResort:
 
     def _end(self, reason: str) -> None:
         """Say what is waited for, kill, end."""
-        for_a_moment(lambda: log.error("supervisor.killed_itself", reason=reason, waiting_for=self._all_waited_for()))
-        for deed in (*reversed(_at_last), kill_descendants):
-            for_a_moment(deed)
-        os._exit(EXIT_CODE)
+        try:
+            for_a_moment(
+                lambda: log.error("supervisor.killed_itself", reason=reason, waiting_for=self._all_waited_for())
+            )
+            for deed in (*reversed(_at_last), kill_descendants):
+                for_a_moment(deed)
+        finally:
+            os._exit(EXIT_CODE)
 
     def _all_waited_for(self) -> list[str]:
         with contextlib.suppress(Exception):  # the loop's own things, read while it may change them
@@ -198,7 +207,11 @@ def for_a_moment(deed: Callable[[], None]) -> None:
             deed()
 
     thread = threading.Thread(target=do, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # the machine has no room for a thread
+        do()
+        return
     thread.join(_MOMENT)
 
 

@@ -79,7 +79,8 @@ def _page_tables(status: str) -> int:
     """Return the bytes of a process's page tables (proc(5)); 0 where the kernel does not say."""
     entry = os.open(status, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _, found, rest = os.read(entry, 4096).partition(b"VmPTE:")
+        # The groups of the process stand before it, and may be many.
+        _, found, rest = os.read(entry, 65536).partition(b"VmPTE:")
     finally:
         os.close(entry)
     return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 MOST_OUTPUTS = 8
 """Empty files that are kept for a child's next attempts."""
+_MOST_BELIEVED = 2
+"""Attempts at a job of which a used child may say that it was not the job's fault."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -133,8 +135,10 @@ class Runner:
         publishing.add_done_callback(self._publishing.discard)
 
     def _ending(self, attempt: Attempt, child: Child, output: OutputFile | None, seen: Observation) -> Ending:
-        # What a child can find of ours is a full disk, or that its jobs before left it no descriptors.
-        ours = (output is not None and output.disk_is_full) or child.jobs_done > 1
+        # What a child can find of ours is a full disk, or that its jobs before left it no descriptors. The latter it may say
+        # twice of a job: it could be a lie.
+        lost = child.jobs_done > 1 and attempt.job.token.attempt <= _MOST_BELIEVED
+        ours = (output is not None and output.disk_is_full) or lost
         ending = ending_of(attempt, seen, perhaps_ours=ours)
         self._log_end(attempt.job, child, seen, ending.outcome)
         return ending
@@ -214,7 +218,7 @@ def ending_of(attempt: Attempt, seen: Observation, *, perhaps_ours: bool) -> End
     """
     outcome, message = classify(seen)
     if outcome is Outcome.INTERNAL and seen.reply is not None and not perhaps_ours:
-        # A lie, or over by now: uncharged, it could be told for ever. (By a second job it can be: then the next is its first.)
+        # A lie, or over by now: uncharged, it could be told for ever.
         outcome = Outcome.RENDER_ERROR
     return Ending(
         outcome,

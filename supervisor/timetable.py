@@ -64,6 +64,10 @@ class Timetable:
         self.stuck_at = now + self._stuck_seconds
         self._stuck_seconds = min(2 * self._stuck_seconds, _STUCK_RETRY[1])
 
+    def release_stuck(self) -> None:
+        """Take it that the database refuses nothing of ours any more."""
+        self._stuck_seconds = _STUCK_RETRY[0]
+
     def stuck_is_due(self, now: float) -> bool:
         """Whether what the database refused is to be sent again; once."""
         if now < self.stuck_at:

@@ -44,6 +44,27 @@ def test_a_library_that_holds_the_interpreter(tmp_path: Path) -> None:
     assert 'File "<string>", line' in ended.stderr
 
 
+def test_the_alarm_does_not_wait_for_a_reader(tmp_path: Path) -> None:
+    """Standard error is a full pipe that nobody reads: with a descriptor that does not block the alarm ends the process."""
+    program = """
+import os
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+try:
+    while True:
+        os.write(writer, b"x" * 4096)
+except BlockingIOError:
+    pass
+os.dup2(writer, 2)
+os.set_blocking(2, True)
+log = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_NONBLOCK)
+other = last_resort.LastResort(log)
+other.within(0.3)
+while True: ctypes.PyDLL(None).sleep(3600)
+"""
+    assert run(program, tmp_path).returncode == -signal.SIGALRM
+
+
 @pytest.mark.parametrize(
     ("hangs", "named"),
     [

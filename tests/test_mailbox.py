@@ -48,13 +48,13 @@ class Refusing:
     """`wire.send_start` of a kernel that takes no descriptors for a while."""
 
     def __init__(self, refusals: int) -> None:
-        self._refusals = refusals
+        self.refusals = refusals
         self._send = wire.send_start
 
     def __call__(self, sock: socket.socket, frame: memoryview, descriptors: Sequence[int]) -> int:
         """Refuse so many times, then send."""
-        if self._refusals and descriptors:
-            self._refusals -= 1
+        if self.refusals and descriptors:
+            self.refusals -= 1
             raise OSError(errno.ETOOMANYREFS, os.strerror(errno.ETOOMANYREFS))
         return self._send(sock, frame, descriptors)
 
@@ -65,6 +65,25 @@ def test_the_time_of_a_job_waits_with_its_frame(monkeypatch: pytest.MonkeyPatch)
 
     async def work(pool: OneChild) -> None:
         child, seen = await tried(pool, dataclasses.replace(LIMITS, timeout=0.4))
+        assert seen is not None
+        assert classify(seen)[0] is Outcome.OK, seen
+        pool.give_back(child, "svg", Outcome.OK)
+
+    with_pool(SandboxMode.BEST_EFFORT, work)
+
+
+def test_the_time_of_a_job_that_is_held_ahead_waits_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frame is refused while the child is at another job, and that one ends: no clock runs of what the child does not have."""
+    refusing = Refusing(0)
+    monkeypatch.setattr(wire, "send_start", refusing)
+
+    async def work(pool: OneChild) -> None:
+        child = await pool.taken("svg", "a")
+        first = asyncio.ensure_future(tried(pool, LIMITS, child))
+        await asyncio.sleep(0)
+        refusing.refusals = 8
+        _, seen = await tried(pool, dataclasses.replace(LIMITS, timeout=0.4), child)
+        await first
         assert seen is not None
         assert classify(seen)[0] is Outcome.OK, seen
         pool.give_back(child, "svg", Outcome.OK)

@@ -56,6 +56,9 @@ class ArtifactStore(Protocol):
     def mark(self, text: str, *, replace: bool = False) -> bool:
         """Mark whose it is; False where it is marked already and that is not to be replaced. Blocks. Raises OSError."""
 
+    def holds(self, urls: Sequence[str]) -> bool | None:
+        """Whether it holds one of those artifacts whose URLs lead here; None where none does. Blocks. Raises OSError."""
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
         """Return a local file for one attempt: the spare one that its child has, or a new one. Raises OSError."""
 

@@ -26,8 +26,10 @@ from supervisor.model import Artifact
 
 SMALL = 1024 * 1024
 """Bytes: what is larger is published by itself, so that no small artifact waits for it."""
-_AT_ONCE = 6
-"""Publications, batches of small ones counted as one."""
+_AT_ONCE, _BATCHES_AT_ONCE = 4, 3
+"""Large artifacts that are published at once, and batches of small ones."""
+MOST_PENDING = 256
+"""Artifacts that wait for the disk, each with the two descriptors of its output; with more of them no attempt begins."""
 _SECONDS, _BYTES_A_SECOND = 60.0, 1024 * 1024
 """How long one may take: a minute, and the time of its bytes on a slow disk."""
 
@@ -75,15 +77,18 @@ class ArtifactDirectory:
         self._root = Root(root, mode)
         self._absolute = os.fspath(root.absolute())
         self._quoted = quote(self._absolute)
-        self._workers = Workers("publishing", _AT_ONCE)
+        # Of their own, each: large ones on a slow disk hold up no small one.
+        self._small = Workers("publishing", _BATCHES_AT_ONCE)
+        self._large = Workers("publishing large artifacts", _AT_ONCE)
+        self._pending = 0
         self._batches: Batches[Publication, Artifact] = Batches(
-            self._publish, self._workers, _SECONDS, lambda piece: piece.output.close()
+            self._publish, self._small, _SECONDS, lambda piece: piece.output.close()
         )
 
     @property
     def problem(self) -> str | None:
         """What is wrong with the disk, as far as publications tell: that they have not ended."""
-        return self._workers.problem
+        return self._small.problem or self._large.problem
 
     @property
     def place(self) -> str:
@@ -108,13 +113,20 @@ class ArtifactDirectory:
         """Mark it; False where it is marked already and that is not to be replaced. Blocks. Raises OSError."""
         return self._root.write_marker(text, replace=replace)
 
+    def holds(self, urls: Sequence[str]) -> bool | None:
+        """Whether it holds one of those artifacts whose URLs lead here; None where none does. Blocks."""
+        ours = [url for url in urls if url.startswith(f"file://{self._quoted}/")]
+        return any(self.file(url) for url in ours) if ours else None
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
         """Return the output of one attempt: the spare file, or a new one.
 
         Raises OSError, also where the disk holds up all publications, or the directory is another than it was.
         """
-        if self._workers.stuck:
-            raise StoreAway(str(self._workers.problem))
+        if self._small.stuck or self._large.stuck:
+            raise StoreAway(str(self.problem))
+        if self._pending >= MOST_PENDING:
+            raise StoreAway(f"{self._pending} artifacts wait for the disk already")
         root = self._root.open()
         return spare or open_output(root)
 
@@ -122,11 +134,15 @@ class ArtifactDirectory:
         """Publish what was written. Raises BadOutput; OSError for the disk's faults, StillAtWork where it keeps the output."""
         # Reading, hashing and fsync would hold up the loop, and every other child's answer with it.
         piece = Publication(output, job_id, attempt, content_type)
-        if (size := output.size) <= SMALL:
-            return await self._batches.do(piece)
-        (result,) = await self._workers.do(
-            lambda: self._publish([piece]), _SECONDS + size / _BYTES_A_SECOND, output.close
-        )
+        self._pending += 1
+        try:
+            if (size := output.size) <= SMALL:
+                return await self._batches.do(piece)
+            (result,) = await self._large.do(
+                lambda: self._publish([piece]), _SECONDS + size / _BYTES_A_SECOND, output.close
+            )
+        finally:
+            self._pending -= 1
         if isinstance(result, Exception):
             raise result
         return result

@@ -139,6 +139,22 @@ class ArtifactObjects:
             raise told(error) from None
         return True
 
+    def holds(self, urls: Sequence[str]) -> bool | None:
+        """Whether it holds one of those artifacts whose URLs lead here; None where none does. Blocks. Raises StoreAway."""
+        keys = [key for url in urls if (key := self._key(url))]
+        return any(map(self._is_there, keys)) if keys else None
+
+    def _is_there(self, key: str) -> bool:
+        import obstore
+
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        except (obstore.exceptions.BaseError, ValueError) as error:
+            raise told(error) from None
+        return True
+
     def open_output(self, spare: OutputFile | None = None) -> OutputFile:
         """Return the output of one attempt: the spare file, or a new one. Raises OSError, StoreAway where it could not be stored."""
         self._breaker.admit()

@@ -5,10 +5,10 @@ database whose artifacts it holds. The database lists the stores that it marked.
 
 - the marker is ours: all is well
 - the marker is another's: two databases were given one store; each would delete the artifacts of the other
-- no marker, and we marked this store: its volume is not mounted, or it was wiped; a job would be completed with bytes that go below
-  the mount point
-- no marker, and we never marked it: a new store, or one from before there were markers. It is ours if it holds nothing that
-  our database does not know
+- no marker, and we marked this store, or our newest jobs have artifacts there that are not there: its volume is not mounted, or it was
+  wiped; a job would be completed with bytes that go below the mount point
+- no marker otherwise: a new store, or one from before there were markers. It is ours if it holds nothing that our database does
+  not know
 
 In the second and third case the service does not start and retention does nothing. The way out is `adopt`, on purpose.
 
@@ -48,6 +48,9 @@ class Records(Protocol):
     def disputed(self) -> bool:
         """Whether the store was found to hold what no job of the database wrote."""
 
+    def newest(self) -> list[str]:
+        """Return the URLs of some artifacts of jobs that completed last."""
+
     def mark(self) -> None:
         """List it."""
 
@@ -75,10 +78,10 @@ def require_owned(store: ArtifactStore, records: Records) -> None:
     Raises NotOurs, with the way out; OSError for a store that does not answer.
     """
     marker = store.marker()
-    if marker is None and not records.marked:
+    if marker is None and not records.marked and store.holds(records.newest()) is not False:
         _require_known(store, records)
-        records.mark()
-        # Another supervisor of ours may do the same at this moment: whoever was first, it is the same mark.
+        # The store first: should this end in between, the next start finds a mark of its own. Another supervisor of ours may do
+        # the same at this moment: whoever was first, it is the same mark.
         store.mark(_text(records))
         marker = store.marker()
     owner = None if marker is None else _owner(marker)

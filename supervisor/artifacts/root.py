@@ -118,14 +118,17 @@ class Root:
             os.write(fd, text.encode())
             os.fchmod(fd, self.mode)
             os.fsync(fd)
+            name = f"{MARKER}.new" if replace else MARKER
             if replace:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(MARKER, dir_fd=root)
+                    os.unlink(name, dir_fd=root)
             try:
                 # Linked by its number, as `_link` in directory.py does; only one of two that do this at once succeeds.
-                os.link(f"/proc/self/fd/{fd}", MARKER, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=True)
+                os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=True)
             except FileExistsError:
                 return False
+            if replace:
+                os.replace(name, MARKER, src_dir_fd=root, dst_dir_fd=root)
             os.fsync(root)
         finally:
             os.close(fd)

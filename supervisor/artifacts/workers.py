@@ -51,7 +51,8 @@ class Workers:
         """Run `work` in a thread and return its result, or raise what it raises.
 
         Raises StillAtWork when it has not ended `seconds` after it began; `on_late` is called when it ends at last. Raises
-        OSError when it could not begin within that time.
+        StillAtWork, too, when no thread was free within that time, with `on_late` called at once; OSError where the machine
+        has no room for a thread.
         """
         try:
             async with asyncio.timeout(seconds):

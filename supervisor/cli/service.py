@@ -77,9 +77,13 @@ def run() -> None:
     # SIGABRT is how a service manager ends a service whose loop hangs: the log then says where.
     faulthandler.enable(log.descriptor())
     # Never closed: an end that was begun may hang until the last thread of the interpreter has ended.
-    last_resort = LastResort()
+    last_resort = LastResort(log.descriptor())
     last_resort.start()
-    asyncio.run(_serve(settings, last_resort))
+    try:
+        asyncio.run(_serve(settings, last_resort))
+    except OSError as error:
+        # Nothing of a command's output: a fault of ours, which is told with its traceback.
+        raise RuntimeError(f"the service ended by an error of the machine's that nobody expected: {error}") from error
 
 
 async def _serve(settings: Settings, last_resort: LastResort) -> None:

@@ -56,6 +56,11 @@ class Installation:
             except psycopg.Error as error:
                 raise meaning(error, connection, "installation") from error
 
+    def newest(self) -> list[str]:
+        """Return the URLs of some artifacts of jobs that completed last."""
+        with fixed_path(self._connection):
+            return [str(row[0]) for row in self._connection.execute(query("installation_newest")).fetchall()]
+
     def mark(self) -> None:
         """Take note that the store is marked as ours."""
         with fixed_path(self._connection):
@@ -75,11 +80,14 @@ class Installation:
         self.disputed = True
 
     def standing(self, artifacts: Sequence[_Stored]) -> dict[tuple[str, int], str]:
-        """Return, by job and attempt, which artifacts are `needed` and which `unknown`; the rest are orphans."""
+        """Return, by job and attempt, which artifacts are `needed` and which `unknown`; the rest are orphans.
+
+        In a store that is not marked as ours, what is older than anything that is kept here may be another database's.
+        """
         listed = orjson.dumps(
             [{"id": each.job_id, "attempt": each.attempt, "written": each.written} for each in artifacts]
         ).decode()
-        parameters = {"artifacts": listed, "adopted": self._adopted, "days": self._days}
+        parameters = {"artifacts": listed, "adopted": self._adopted, "days": self._days if self.marked else 0.0}
         with fixed_path(self._connection):
             rows = self._connection.execute(query("retention_referenced"), parameters).fetchall()
         return {(str(row[0]), int(row[1])): str(row[2]) for row in rows}

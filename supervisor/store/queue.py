@@ -41,6 +41,8 @@ class QueueStore:
     async def connect(self) -> None:
         """Open the work connection, and have the server plan what the first jobs need: it takes longer than they do."""
         await self._connection.connect(self._settings.require_database(), f"jobsupervisor {self.name} work")
+        # While we saw nothing, others may have lived: they get the whole grace period from the next poll on.
+        self.silences.forget()
         if self._connection.prepares:
             for acks, claim in ((False, True), (True, False), (True, True)):
                 without = self._without(acks=acks, claim=claim)

@@ -7,6 +7,7 @@ million. So nobody else looks at the text of a query.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,6 +19,7 @@ from supervisor.store.refused import Refused
 
 LONGEST = 255
 """Characters; no id of a user, no correlation id and no kind is longer."""
+_LONGEST_QUERY = 4096
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _SHOWN = 100
 
@@ -29,13 +31,16 @@ class Parameters:
     """
 
     def __init__(self, request: Request, known: Collection[str] | None = None) -> None:
+        # Before it is parsed: to do that takes the loop a while for what nobody means.
+        if len(request.scope["query_string"]) > _LONGEST_QUERY:
+            raise Refused(f"a query must have at most {_LONGEST_QUERY} bytes, got {len(request.scope['query_string'])}")
         given = request.query_params.multi_items()
-        names = [name for name, _ in given]
+        names = Counter(name for name, _ in given)
         if known is not None and (unknown := sorted({*names} - {*known})):
             raise Refused(f"no such parameter: {', '.join(unknown)[:_SHOWN]!r}; there are {', '.join(sorted(known))}")
         for name, value in given:
-            if names.count(name) > 1:
-                raise Refused(f"a parameter may be given once, {name[:_SHOWN]!r} is given {names.count(name)} times")
+            if names[name] > 1:
+                raise Refused(f"a parameter may be given once, {name[:_SHOWN]!r} is given {names[name]} times")
             if len(value) > LONGEST:
                 raise Refused(f"{name[:_SHOWN]} must have at most {LONGEST} characters, got {len(value)}")
             if "\0" in value:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
+import resource
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import psutil
@@ -88,6 +91,7 @@ class Monkey:
             "fork server stopped for a while": (4, self._stop_fork_server),
             "child stopped for a while": (8, self._stop_child),
             "acks refused for a while": (5, self._refuse_acks),
+            "open files short for a while": (5, self._take_files),
         }
         self._quick: dict[str, tuple[int, Callable[[], bool]]] = quick
         self._all: dict[str, tuple[int, Callable[[], bool]]] = quick | slow
@@ -154,6 +158,21 @@ class Monkey:
 
     def _running_of(self, pid: int) -> int:
         return int(self._admin.value(_RUNNING_OF, pid=pid))
+
+    def _take_files(self) -> bool:
+        """Leave a supervisor hardly any file that it could open, and give them back."""
+        pid = self._fleet.one(self._random).process.pid
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+            free = (number for number in itertools.count() if number not in taken)
+            low = next(itertools.islice(free, self._random.randrange(8), None))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (low, before[1]))
+            try:
+                self._meanwhile()
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        return True
 
     # What is under them.
 

@@ -151,6 +151,7 @@ def test_retention(database: str, each_store: ObjectServer, tmp_path: Path, monk
         claim = supervisor.claim_one()
         needed = publish(store, b"needed", claim.token.attempt, job=done)
         supervisor.exchange(ack_of(claim, artifact=needed))
+        assert house_kept(given, store) == Kept()
         unknown = publish(store, b"unknown")
         foreign = connect(each_store.url, given)
         below = f"further/{unknown.url.removeprefix(f'{each_store.url}/')}"

@@ -133,24 +133,58 @@ def test_two_databases_with_one_directory(database: str, other: str, tmp_path: P
 
 
 def test_a_store_from_before_there_were_markers(database: str, tmp_path: Path) -> None:
-    """What this database wrote, crashed attempts and weeks that were dropped included, is its own: it is marked, and goes on."""
+    """What this database wrote, crashed attempts included, is its own: it is marked, and goes on; later, weeks that were dropped."""
     with Queue(database) as queue:
         house = House(queue, tmp_path)
         _, stale, needed = house.complete_at_second()
-        old = house.publish(LONG_AGO, 1)
         start(database, tmp_path)
+        old = house.publish(LONG_AGO, 1)
         assert everything(house, tmp_path) == Kept(orphans=2)
         assert [path.exists() for path in (stale, old, needed)] == [False, False, True]
 
 
+def test_a_volume_that_was_not_mounted_before_there_were_markers(database: str, tmp_path: Path) -> None:
+    """An empty directory at the place where the newest jobs have their artifacts is not a new store: it is not marked."""
+    with Queue(database) as queue:
+        house = House(queue, tmp_path / "store")
+        house.complete()
+        (tmp_path / "store").rename(tmp_path / "volume")
+        (tmp_path / "store").mkdir()
+        with pytest.raises(NotOurs, match="Is its volume not mounted"):
+            start(database, tmp_path / "store")
+        assert list((tmp_path / "store").iterdir()) == []
+        (tmp_path / "store").rmdir()
+        (tmp_path / "volume").rename(tmp_path / "store")
+        start(database, tmp_path / "store")
+
+
+def test_a_start_that_is_cut_short(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark that could not be made, or was made and not noted, keeps no later start from going well."""
+    with monkeypatch.context() as broken:
+        broken.setattr(ArtifactDirectory, "mark", lambda *_, **__: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            start(database, tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(Installation, "mark", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            start(database, tmp_path)
+    start(database, tmp_path)
+
+
 @pytest.mark.parametrize("with_ours", [False, True])
-def test_a_store_of_somebody_without_a_marker(with_ours: bool, database: str, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
-    """One artifact of a job that this database should know and does not: it is not marked, also beside our own."""
+@pytest.mark.parametrize("whose", [SOON, LONG_AGO])
+def test_a_store_of_somebody_without_a_marker(
+    whose: str,
+    with_ours: bool,  # noqa: FBT001 - a parameter
+    database: str,
+    tmp_path: Path,
+) -> None:
+    """One artifact of a job that this database does not know, however old: it is not marked, also beside our own."""
     with Queue(database) as queue:
         house = House(queue, tmp_path)
         if with_ours:
             house.complete()
-        strange = house.publish(SOON, 1)
+        strange = house.publish(whose, 1)
         for _ in range(2):
             with pytest.raises(NotOurs, match="has 1 of jobs that it does not know"):
                 start(database, tmp_path)

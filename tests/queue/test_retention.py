@@ -143,6 +143,7 @@ def test_where_there_is_nothing_to_do_nobody_connects(database: str, tmp_path: P
     nobody = settings("postgresql://nobody@127.0.0.1:1/none", tmp_path)
     with Queue(database) as queue:
         house = House(queue, tmp_path)
+        assert house_kept(settings(database, tmp_path)) == Kept()  # the store is marked
         stray = house.publish("00000000-0000-7000-8000-000000000000", 1)
         assert keep_house(nobody, old=False) == Kept()
         with pytest.raises(DatabaseUnreachable):
@@ -169,6 +170,7 @@ def test_artifacts_that_no_job_refers_to_are_collected(database: str, tmp_path: 
         running_job = queue.enqueue()
         claim = house.supervisor.claim_one()
         running = house.publish(running_job, claim.token.attempt)
+        assert house_kept(settings(database, tmp_path)) == Kept()
         gone = house.publish("00000000-0000-7000-8000-000000000000", 1)
         foreign = tmp_path / "00" / "readme.txt"
         foreign.write_text("not ours")

@@ -58,7 +58,7 @@ def test_the_rule() -> None:
     assert resource.getrlimit(NOFILE)[1] == hard
 
 
-@pytest.mark.parametrize(("children", "way_out"), [(64, "or set RENDER_CONCURRENCY to at most 27"), (28, "at most 27")])
+@pytest.mark.parametrize(("children", "way_out"), [(64, "or set RENDER_CONCURRENCY to at most 9"), (10, "at most 9")])
 def test_a_hard_limit_that_is_too_low(children: int, way_out: str, database: str, tmp_path: Path) -> None:
     """It is refused at the start and told by doctor, instead of found out by a job."""
     settings = {"DATABASE_URL": database, "RENDER_CONCURRENCY": str(children), "RENDER_SANDBOX": "off"}

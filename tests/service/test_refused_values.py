@@ -72,3 +72,22 @@ def test_an_ack_that_the_database_never_takes(database: str, tmp_path: Path) -> 
         row = queue.final(poison)
         assert (row["status"], row["failure"]) == ("failed", "render_error")
         assert service.stop() == 0
+
+
+def test_a_poll_that_the_database_refuses(database: str, tmp_path: Path) -> None:
+    """A row that the poll cannot read is told, and keeps nobody's job from being claimed and acknowledged."""
+    with service_and_queue(database, tmp_path, RENDER_POLLING_INTERVAL=0.2) as (service, queue):
+        (lanes,) = queue.rows(
+            "select pg_get_function_arguments(oid) as arguments, pg_get_function_result(oid) as result from pg_proc"
+            " where proname = 'lanes' and pronamespace = 'jobsupervisor'::regnamespace"
+        )
+        queue.execute(
+            f"create or replace function jobsupervisor.lanes({lanes['arguments']}) returns {lanes['result']}"
+            " language plpgsql as $$ begin raise division_by_zero; end $$"
+        )
+        job = queue.enqueue("gate", {"gate": str(tmp_path / "gate")})
+        queue.until(job, lambda _: len(service.events("poll.refused")) > 1)
+        (tmp_path / "gate").touch()
+        assert artifact(queue.final(job)) == b"passed the gate"
+        assert artifact(queue.final(queue.enqueue("write", {"text": "next"}))) == b"next"
+        assert service.stop() == 0

@@ -49,6 +49,15 @@ def test_a_number_is_decimal_digits_within_its_bounds(text: str) -> None:
         asked(f"limit={quote(text)}").number("limit", 50, 200)
 
 
+@pytest.mark.parametrize(
+    "query", ["&".join(f"p{n}=" for n in range(20_000)), "x=" + "y" * 5000, "&" * 5000, "a=1&" * 1000]
+)
+def test_a_query_that_is_long_is_not_even_parsed(query: str) -> None:
+    """One of 60 KB of parameters kept the loop busy for seconds."""
+    with pytest.raises(Refused, match=r"at most 4096 bytes|once|at most 255|no such"):
+        asked(query, ["limit"])
+
+
 def test_what_is_right_is_typed() -> None:
     """A number, an id in each of its usual forms, a time with and without a zone, a word of a list; nothing for what is empty."""
     for text in ("1", "50", "200"):
