@@ -88,7 +88,6 @@ def work_off(
 ) -> dict[str, Artifact]:
     """Run a supervisor until these jobs have their final status; return what it published. Raises Interrupted on Ctrl-C."""
     descriptors.raise_limit()
-    descriptors.require(settings.concurrency)
     last_resort = LastResort()
     last_resort.start()
     try:

@@ -126,6 +126,8 @@ def test_a_url_that_leads_nowhere(tmp_path: Path) -> None:
         ("postgresql://u@h/d?connect_timeout=soon", 2, "DATABASE_URL: connect_timeout must be a whole number"),
     ):
         for arguments in (["status"], ["run"], ["migrate", "--check"]):
-            said = fails(code, tmp_path, *arguments, DATABASE_URL=url, RENDER_LOG_LEVEL="error")
+            told = fails(code, tmp_path, *arguments, DATABASE_URL=url, RENDER_LOG_LEVEL="error")
+            # On a busy machine a line of the log may tell that a child took its time to end.
+            said = "".join(line for line in told.splitlines(keepends=True) if not line.startswith("{"))
             assert said.startswith(words)
             assert said.count("\n") == 1

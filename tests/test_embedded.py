@@ -22,6 +22,7 @@ import pytest
 from supervisor.embedded import EmbeddedServer, EmbeddedUnavailable, find_binaries, installed_binaries
 from supervisor.embedded.account import NUMBERS, shared
 from supervisor.embedded.home import sweep
+from tests.plugins.skips import root_only
 
 OWNER = """
 import sys
@@ -229,7 +230,7 @@ def test_the_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         find_binaries()
 
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+as_root = root_only("the server runs as somebody else")
 
 
 @as_root

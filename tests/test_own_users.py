@@ -11,6 +11,7 @@ import pytest
 
 from renderer.outcome import Outcome
 from renderer.sandbox import SandboxMode
+from tests.plugins.skips import root_only
 from tests.pools import OneChild, with_pool
 
 CAPABLE = """
@@ -35,7 +36,7 @@ if os.getuid() == 0:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process the capability")
+@root_only("a process is given a capability")
 @pytest.mark.parametrize(
     ("kept", "said"),
     [(1 << 6 | 1 << 7, ["True True 0", "(7, 7, 7)"]), (1 << 7, ["False False 64999"]), (0, ["False False 64999"])],

@@ -24,6 +24,11 @@ def needs_root(what: str) -> NoReturn:
     pytest.skip(_NEEDS_ROOT + what)
 
 
+def root_only(what: str) -> pytest.MarkDecorator:
+    """Return the mark of a test that an ordinary user cannot run, with what only root may do."""
+    return pytest.mark.skipif(os.geteuid() != 0, reason=_NEEDS_ROOT + what)
+
+
 def _allowed(reason: str) -> bool:
     if os.environ[VARIABLE] != BUT_FOR_ROOT or os.geteuid() == 0:
         return False

@@ -114,5 +114,6 @@ def test_a_claim_does_not_pass_by_all_that_is_over(database: str) -> None:
         without = ("acks", "progress", "ills", "only")
         time = str(queue.value("select min(run_at)::text from jobsupervisor.job where state = 'queued'"))
         all_of_it = buffers(queue, a.owner, (*without, "since", "mark"))
-        from_there = buffers(queue, a.owner, (*without, "mark"), time)
+        # The least of some: one of them may come upon what autovacuum is at.
+        from_there = min(buffers(queue, a.owner, (*without, "mark"), time) for _ in range(3))
         assert from_there < all_of_it / 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from renderer import samples
+from tests.plugins.skips import needs_root
 from tests.service.support import Queue, Service
 
 
@@ -19,7 +20,7 @@ def volume(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "artifacts"
     place.mkdir()
     if os.geteuid() != 0:
-        pytest.skip("a volume is a mounted tmpfs, and only root may mount")
+        needs_root("a volume is a mounted tmpfs")
     if (said := mount(place)).returncode != 0:
         pytest.skip(f"a volume is a mounted tmpfs, and mounting is forbidden here: {said.stderr}")
     try:
